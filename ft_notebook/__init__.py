@@ -1,0 +1,55 @@
+"""Fine-tune a language model in a notebook cell, and know whether it was worth it.
+
+    %load_ext ft_notebook
+
+    %%finetune triage
+    data: tickets.jsonl
+
+The same in Python: `run = ft_notebook.finetune(data="tickets.jsonl", name="triage")`.
+Importing this loads no torch; names are looked up when they are first used.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ft_notebook.errors import DataError, FtError, ModelError, RecipeError, RunError, UserError
+    from ft_notebook.notebook.launch import finetune
+    from ft_notebook.notebook.run import Run, load_run, runs
+
+    __version__: str
+
+__all__ = ["DataError", "FtError", "ModelError", "RecipeError", "Run", "RunError", "UserError", "__version__",
+           "finetune", "load_ipython_extension", "load_run", "runs"]
+
+_HOMES = {
+    "finetune": "ft_notebook.notebook.launch",
+    "Run": "ft_notebook.notebook.run",
+    "load_run": "ft_notebook.notebook.run",
+    "runs": "ft_notebook.notebook.run",
+    **dict.fromkeys(["DataError", "FtError", "ModelError", "RecipeError", "RunError", "UserError"],
+                    "ft_notebook.errors"),
+}
+
+
+def load_ipython_extension(ip: Any) -> None:
+    """Called by `%load_ext ft_notebook`."""
+    from ft_notebook.notebook.magics import register
+
+    register(ip)
+
+
+def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("ft-notebook")
+    if name not in _HOMES:
+        raise AttributeError(f"module 'ft_notebook' has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

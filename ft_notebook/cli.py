@@ -1,0 +1,166 @@
+"""The command line: all that the magics do, for terminals and scripts.
+
+Exit status: 0 done, 1 the run failed, 2 the user can put it right (one sentence on stderr). With
+`--json` standard output holds one JSON object and nothing else.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from ft_notebook.errors import FtError, UserError
+from ft_notebook.events import PlanEvent
+from ft_notebook.notebook import launch, plain
+from ft_notebook.notebook.render import visible
+from ft_notebook.notebook.run import Run, Sentence, load_run, run_rows
+from ft_notebook.store.runs import RunStore
+
+DONE, RUN_FAILED, USER_ERROR = 0, 1, 2
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit status."""
+    given = _parser().parse_args(arguments)
+    try:
+        return int(given.command(given))
+    except UserError as error:
+        return _refused(error, given, USER_ERROR)
+    except FtError as error:
+        return _refused(error, given, RUN_FAILED)
+    except KeyboardInterrupt:
+        print("Interrupted.", file=sys.stderr)
+        return 130
+
+
+def _run(given: argparse.Namespace) -> int:
+    if given.dry_run:
+        return _plan(given)
+    path = Path(given.recipe)
+    order = launch.read_order(path, objects={})
+    run = launch.launch(order, name=given.name or _name_of(path), again=given.again)
+    _say(run.notice)
+    if run.status == "stopped" and not given.again:
+        _say(f"`ft-notebook resume {run.name}` goes on in the background.")
+    if given.detach:
+        _say(f"{run.name} trains in the background; `ft-notebook show {run.id}` looks at it.")
+        _answer(given, run.folder.summary(), run.id)
+        return DONE
+    _wait(run)
+    return _end(given, run)
+
+
+def _plan(given: argparse.Namespace) -> int:
+    path = Path(given.recipe)
+    name = given.name or _name_of(path)
+    plan: PlanEvent = launch.plan(launch.read_order(path, objects={}), name=name)
+    _answer(given, plan.model_dump(exclude={"seq", "time", "type"}), plain.plan_text(plan, name=name))
+    return DONE
+
+
+def _runs(given: argparse.Namespace) -> int:
+    store = RunStore()
+    folders = store.list()
+    _answer(given, {"runs": [folder.summary() for folder in folders], "problems": store.problems},
+            "\n".join([plain.runs_text(run_rows(folders)), *store.problems]))
+    return DONE
+
+
+def _show(given: argparse.Namespace) -> int:
+    run = load_run(given.run)
+    _answer(given, _facts(run), run.text())
+    return DONE
+
+
+def _control(given: argparse.Namespace) -> int:
+    run = load_run(given.run)
+    sentence: Sentence = getattr(run, given.wish)()
+    _answer(given, {**run.folder.summary(), "said": str(sentence)}, str(sentence))
+    return DONE
+
+
+def _generate(given: argparse.Namespace) -> int:
+    prompt = sys.stdin.read() if given.prompt == "-" else given.prompt
+    answer = load_run(given.run).generate(prompt, max_new_tokens=given.max_new_tokens, use_adapter=not given.base)
+    _answer(given, {"prompt": prompt, "answer": answer, "is_base": given.base}, answer)
+    return DONE
+
+
+def _wait(run: Run) -> None:
+    """Block until the run is over. The first Ctrl-C stops it cleanly, a second one leaves it to itself."""
+    try:
+        run.await_end()
+    except KeyboardInterrupt:
+        _say(run.stop())
+        run.await_end()
+
+
+def _end(given: argparse.Namespace, run: Run) -> int:
+    _answer(given, _facts(run), run.text())
+    return DONE if run.status in {"finished", "stopped"} else RUN_FAILED
+
+
+def _facts(run: Run) -> dict[str, Any]:
+    error = run.error
+    return {**run.folder.summary(), "report": run.folder.report(), "path": str(run.folder.path),
+            "error": None if error is None else {"kind": error.kind, "text": error.text}}
+
+
+def _answer(given: argparse.Namespace, values: dict[str, Any], text: str) -> None:
+    """One JSON object, or the text with every control character made visible."""
+    print(json.dumps(values, ensure_ascii=True) if given.json else visible(text))
+
+
+def _refused(error: FtError, given: argparse.Namespace, status: int) -> int:
+    print(visible(f"{type(error).__name__}: {error}"), file=sys.stderr)
+    if given.json:
+        print(json.dumps({"error": {"kind": type(error).__name__, "text": str(error)}}))
+    return status
+
+
+def _say(text: str) -> None:
+    if text:
+        print(visible(text), file=sys.stderr)
+
+
+def _name_of(path: Path) -> str:
+    """A run is called like its recipe's file."""
+    return path.stem
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="ft-notebook", description="Fine-tune a language model.")
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+
+    def add(name: str, help_text: str, command: Any) -> argparse.ArgumentParser:
+        added = commands.add_parser(name, help=help_text, description=help_text)
+        added.add_argument("--json", action="store_true", help="print one JSON object")
+        added.set_defaults(command=command)
+        return added
+
+    run = add("run", "Train as a recipe says and wait for the end; Ctrl-C stops with a checkpoint.", _run)
+    run.add_argument("recipe", metavar="RECIPE.yaml")
+    run.add_argument("--name", help="what the run is called; the file's name by default")
+    run.add_argument("--again", action="store_true", help="train anew although such a run is there")
+    run.add_argument("--dry-run", action="store_true", help="show the plan and train nothing")
+    run.add_argument("--detach", action="store_true", help="return at once")
+    planned = add("plan", "Show what a recipe would do, and train nothing.", _plan)
+    planned.add_argument("recipe", metavar="RECIPE.yaml")
+    planned.add_argument("--name", help="what the run is called")
+    add("runs", "List all runs, newest first.", _runs)
+    add("show", "Show a run.", _show).add_argument("run", metavar="RUN")
+    for wish, help_text in (("stop", "Stop a run with a checkpoint."), ("pause", "Pause a run."),
+                            ("resume", "Go on with a run that was paused, stopped or cut off.")):
+        control = add(wish, help_text, _control)
+        control.add_argument("run", metavar="RUN")
+        control.set_defaults(wish=wish)
+    asked = add("generate", "Ask a run's model.", _generate)
+    asked.add_argument("run", metavar="RUN")
+    asked.add_argument("prompt", metavar="PROMPT", help="the text, or - for standard input")
+    asked.add_argument("--base", action="store_true", help="ask the base model")
+    asked.add_argument("--max-new-tokens", type=int)
+    return parser

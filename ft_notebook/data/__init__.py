@@ -1,0 +1,1 @@
+"""From rows to examples: sources, formats, the split, and tokens with their loss mask."""

@@ -1,0 +1,141 @@
+"""Every extension point of ft_notebook, in one place.
+
+A plugin is any installed package with an entry point in the group `ft_notebook`; the entry point
+names a module (or object) with functions marked `@hookimpl`. Each function returns a list of
+objects of the shape described by the protocol beside it. Built-ins register through the same door.
+
+    from ft_notebook.hooks import hookimpl
+
+    @hookimpl
+    def metrics():
+        return [MyMetric()]
+
+An object's `name` is what a recipe calls it; a name that is taken is refused with both owners named.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+
+import pluggy
+
+if TYPE_CHECKING:
+    from ft_notebook.data.examples import Content, EncodedExample, Example
+    from ft_notebook.data.source import Row, Table
+    from ft_notebook.events import Event
+    from ft_notebook.recipe.schema import DataSection, MethodSection
+
+hookspec = pluggy.HookspecMarker("ft_notebook")
+hookimpl = pluggy.HookimplMarker("ft_notebook")
+
+
+@runtime_checkable
+class DataSource(Protocol):
+    """Reads rows from a kind of place."""
+
+    name: str
+
+    def claims(self, source: object) -> bool:
+        """Whether this source reads `source` (a string of the recipe, or an object of the notebook)."""
+
+    def read(self, source: object, *, limit: int | None) -> Table:
+        """All rows, or the first `limit`. Raises DataError with row numbers."""
+
+
+@runtime_checkable
+class DataFormat(Protocol):
+    """Turns a row into an example's content."""
+
+    name: str
+    roles: Sequence[str]
+    """The roles its columns play, required ones first; what `columns:` in a recipe maps."""
+
+    def match(self, table: Table) -> Mapping[str, str] | None:
+        """Role to column name, if the table plainly has this format; None otherwise."""
+
+    def content(self, row: Row, columns: Mapping[str, str]) -> Content:
+        """The example in this row. Raises DataError naming the row."""
+
+
+@runtime_checkable
+class Method(Protocol):
+    """Decides which parameters train, and how the frozen ones are stored."""
+
+    name: str
+    is_quantized: bool
+
+    def apply(self, model: Any, method: MethodSection) -> Any:
+        """Return the model ready to train (torch module); called in the worker, after loading."""
+
+
+@runtime_checkable
+class Objective(Protocol):
+    """Decides what of an example is trained."""
+
+    name: str
+
+    def encode(self, example: Example, tokenizer: Any, data: DataSection) -> EncodedExample:
+        """Token ids and which of them carry loss. Raises DataError naming the row."""
+
+
+@runtime_checkable
+class Metric(Protocol):
+    """Scores answers against references."""
+
+    name: str
+    is_default: bool
+    """Whether it is reported when the recipe names no metrics and `suits` agrees."""
+
+    def suits(self, references: Sequence[str]) -> bool:
+        """Whether this metric says something for these targets."""
+
+    def score(self, answers: Sequence[str], references: Sequence[str]) -> float:
+        """One figure for all answers, higher is better, in [0, 1] where the metric allows."""
+
+    def per_example(self, answers: Sequence[str], references: Sequence[str]) -> list[float] | None:
+        """One figure an answer whose mean is `score`; None where the metric has none (macro-F1)."""
+
+
+@runtime_checkable
+class EventSink(Protocol):
+    """Is told every event of a run, in the worker, after the event is in the log."""
+
+    name: str
+
+    def open(self, run_folder: Path) -> None: ...
+
+    def emit(self, event: Event) -> None: ...
+
+    def close(self) -> None: ...
+
+
+@hookspec
+def data_sources() -> Sequence[DataSource]:  # type: ignore[empty-body]
+    """Places to read rows from; asked in order, plugins before built-ins."""
+
+
+@hookspec
+def data_formats() -> Sequence[DataFormat]:  # type: ignore[empty-body]
+    """Shapes that rows can have."""
+
+
+@hookspec
+def methods() -> Sequence[Method]:  # type: ignore[empty-body]
+    """Values of `method:` in a recipe."""
+
+
+@hookspec
+def objectives() -> Sequence[Objective]:  # type: ignore[empty-body]
+    """Values of `objective:` in a recipe."""
+
+
+@hookspec
+def metrics() -> Sequence[Metric]:  # type: ignore[empty-body]
+    """Values of `evaluate: {metrics: [...]}` in a recipe."""
+
+
+@hookspec
+def event_sinks() -> Sequence[EventSink]:  # type: ignore[empty-body]
+    """Listeners to every run's events. One that raises is named in the log and left out from then on."""

@@ -1,0 +1,1 @@
+"""Models: names to folders, folders to loaded models, and which of their parameters train."""

@@ -1,0 +1,106 @@
+"""What a card says of a run, in words: the same sentences serve the page, plain text and the terminal."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ft_notebook.evaluate.report import MetricResult, Report
+from ft_notebook.events import RunState
+from ft_notebook.notebook.view import RunView, duration, size
+from ft_notebook.recipe.schema import Recipe
+
+_QUANTIZED = "qlora"
+
+STATE_WORDS: dict[RunState, str] = {
+    "queued": "queued", "preparing": "preparing: loading the model, encoding the data", "training": "training",
+    "paused": "paused", "evaluating": "comparing base and tuned", "finished": "finished", "stopped": "stopped",
+    "failed": "failed", "interrupted": "interrupted",
+}
+
+
+@dataclass(frozen=True)
+class RunFacts:
+    """Everything that a card of a run shows. `advice` says what can be done next, in a sentence."""
+
+    name: str
+    run_id: str
+    subject: str                # model, method and data in a few words
+    view: RunView
+    report: Report | None = None
+    notice: str = ""
+    advice: str = ""
+    log_tail: str = ""
+
+
+def subject_of(recipe: Recipe) -> str:
+    """`smollm2-135m-instruct · qlora r16 · tickets.jsonl`."""
+    method = recipe.method
+    rank = f" r{method.rank}" if method.name in {_QUANTIZED, "lora"} else ""
+    return " · ".join(part for part in (recipe.model.name, method.name + rank, recipe.data.source) if part)
+
+
+def numbers_of(view: RunView, *, now: float) -> list[tuple[str, str]]:
+    """Label and figure of what is known so far, the most looked-at first."""
+    found: list[tuple[str, str]] = []
+    if view.total_steps:
+        found.append(("step", f"{view.step} / {view.total_steps}"))
+    if view.steps:
+        last = view.steps[-1]
+        of_epochs = f" of {view.plan.epochs:g}" if view.plan else ""
+        found.append(("epoch", f"{last.epoch:.1f}{of_epochs}"))
+        found.append(("train loss", f"{last.loss:.3g}"))
+    if view.evaluations and view.best_evaluation:
+        found.append(("held-out loss", f"{view.evaluations[-1].loss:.3g} (best {view.best_evaluation.loss:.3g})"))
+    if view.tokens_per_s is not None:
+        found.append(("tokens/s", f"{view.tokens_per_s:,.0f}"))
+    if view.remaining_s is not None and view.state == "training":
+        found.append(("left", duration(view.remaining_s)))
+    if view.first_time:
+        found.append(("so far", duration((view.last_time if view.is_over else now) - view.first_time)))
+    peak = max((step.peak_memory_bytes for step in view.steps), default=0)
+    if peak:
+        of_planned = f" of {size(view.plan.memory_expected_bytes)} planned" if view.plan else ""
+        found.append(("memory", size(peak) + of_planned))
+    return found
+
+
+def progress_line(name: str, view: RunView, *, now: float) -> str:
+    """A run in one line: `triage: training · step 179 / 240 · …`."""
+    figures = [f"{figure} {label}" if label in {"tokens/s", "left", "so far"} else f"{label} {figure}"
+               for label, figure in numbers_of(view, now=now) if label != "memory"]
+    doing = STATE_WORDS[view.state]
+    if view.state == "evaluating" and view.comparing:
+        doing += f" ({view.comparing.contender} {view.comparing.done} of {view.comparing.total})"
+    return f"{name}: " + " · ".join([doing, *figures])
+
+
+def share_done(view: RunView) -> float | None:
+    """How far training is, in [0, 1]; None before the number of steps is known."""
+    return min(1.0, view.step / view.total_steps) if view.total_steps else None
+
+
+def figure(result: MetricResult, value: float) -> str:
+    """A metric's value as a reader expects it: shares in per cent."""
+    return f"{100 * value:.1f} %" if result.is_share else f"{value:.3g}"
+
+
+def with_interval(result: MetricResult, value: float, low: float | None, high: float | None) -> str:
+    """A value and its 95 % interval, if it has one."""
+    if low is None or high is None:
+        return figure(result, value)
+    scale = 100 if result.is_share else 1
+    return f"{figure(result, value)} ({low * scale:.3g} to {high * scale:.3g})"
+
+
+def change(result: MetricResult) -> str:
+    """The difference with its interval, and whether it is within noise."""
+    scale, unit = (100, " points") if result.is_share else (1, "")
+    text = f"{result.difference * scale:+.3g}{unit}"
+    if result.low is not None and result.high is not None:
+        text += f" ({result.low * scale:+.3g} to {result.high * scale:+.3g})"
+    return text + (", within noise" if result.is_noise else "")
+
+
+def results_of(report: Report) -> list[MetricResult]:
+    """All figures of a report in the order they are shown."""
+    return [*report.metrics, *filter(None, (report.loss, report.perplexity))]

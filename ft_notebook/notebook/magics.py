@@ -1,0 +1,171 @@
+"""`%%finetune`, `%runs` and `%attach`: each takes the text, calls the library and displays one object.
+
+Imported by `%load_ext ft_notebook`, so everything else is imported when a magic is used. Errors of the
+user are one line without a traceback.
+"""
+
+# IPython's decorators carry no types.
+# mypy: disable-error-code="untyped-decorator"
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from IPython.core.error import UsageError
+from IPython.core.magic import Magics, cell_magic, line_magic, magics_class
+from IPython.core.magic_arguments import argument, magic_arguments, parse_argstring
+
+if TYPE_CHECKING:
+    from ft_notebook.notebook.run import Run
+
+_RUNS_SHOWN = 20
+
+
+class Interrupted(KeyboardInterrupt):
+    """An interrupt that was answered: ends the cell with a sentence, and `Run all` with it."""
+
+    def _render_traceback_(self) -> list[str]:
+        return [str(self)]
+
+
+def register(ip: Any) -> None:
+    """Add the magics and their completion to a shell."""
+    from ft_notebook.notebook.completion import add_matcher
+
+    ip.register_magics(FinetuneMagics(ip))
+    add_matcher(ip)
+
+
+@magics_class
+class FinetuneMagics(Magics):  # type: ignore[misc]
+    """The magics of ft_notebook."""
+
+    @magic_arguments()
+    @argument("name", nargs="?", default="run", help="What the run is called; it is bound to a variable of that name.")
+    @argument("--wait", action="store_true", help="Block until the run is over; an interrupt then stops it cleanly.")
+    @argument("--again", action="store_true", help="Train anew, although a run with this recipe and data is there.")
+    @argument("--dry-run", action="store_true", help="Show the plan and train nothing.")
+    @argument("--to", metavar="FILE", help="Also write the run as a script (.py) or a recipe (.yaml) that repeats it.")
+    @cell_magic
+    def finetune(self, line: str, cell: str) -> None:
+        """Fine-tune a language model as the recipe in this cell says.
+
+        The cell returns at once and its output follows the run, which trains in a process of its own and
+        goes on if the kernel is restarted. Running the cell again loads, joins or resumes the same run.
+        """
+        with _one_line_errors():
+            from ft_notebook.notebook import launch
+
+            given = _given(self.finetune, line)
+            order = launch.read_order(cell, objects=self.shell.user_ns)
+            self._check_variable(given.name, source=order.recipe.data.source)
+            if given.to:
+                print(launch.write_recipe(order.recipe, Path(given.to), name=given.name))
+            if given.dry_run:
+                _show_plan(launch.plan(order, name=given.name), name=given.name)
+                return
+            run = launch.launch(order, name=given.name, again=given.again)
+            self._bind(run)
+            run.show()
+            if given.wait:
+                _await(run)
+
+    @magic_arguments()
+    @argument("--all", action="store_true", help=f"Show every run, not only the newest {_RUNS_SHOWN}.")
+    @line_magic
+    def runs(self, line: str) -> None:
+        """List the runs of this machine's store, newest first."""
+        with _one_line_errors():
+            from ft_notebook.notebook import cards, plain
+            from ft_notebook.notebook.run import run_rows
+            from ft_notebook.store.runs import RunStore
+
+            given = _given(self.runs, line)
+            store = RunStore()
+            folders = store.list()
+            rows = run_rows(folders if given.all else folders[:_RUNS_SHOWN])
+            _display(plain.runs_text(rows), cards.runs_card(rows))
+            if len(rows) < len(folders):
+                print(f"{len(folders) - len(rows)} older runs are left out; %runs --all shows them.")
+            for problem in store.problems:
+                print(problem)
+
+    @magic_arguments()
+    @argument("name", help="The name of a run, for its newest one, or an id.")
+    @line_magic
+    def attach(self, line: str) -> None:
+        """Show a run and bind it to the variable of its name."""
+        with _one_line_errors():
+            from ft_notebook.notebook.run import load_run
+
+            given = _given(self.attach, line)
+            run = load_run(given.name)
+            self._bind(run)
+            run.show()
+
+    def _bind(self, run: Run) -> None:
+        from ft_notebook.notebook.run import variable_of
+
+        self.shell.user_ns[variable_of(run.name)] = run
+
+    def _check_variable(self, name: str, *, source: str) -> None:
+        from ft_notebook.errors import UserError
+        from ft_notebook.notebook.run import variable_of
+        from ft_notebook.store.runs import check_name
+
+        if variable_of(check_name(name)) == source and source in self.shell.user_ns:
+            raise UserError(f"The run would take the place of its own data: both are called `{name}`. "
+                            f"Name the run otherwise, for example `%%finetune {name}_run`.")
+
+
+def _recipe_documentation() -> str:
+    from ft_notebook.recipe.document import describe_recipe
+
+    return f"{FinetuneMagics.finetune.__doc__}\n{describe_recipe()}"
+
+
+# IPython's `?` asks an object for its documentation this way first; made only when it is asked for.
+FinetuneMagics.finetune.getdoc = _recipe_documentation
+
+
+def _given(magic: Any, line: str) -> Any:
+    try:
+        return parse_argstring(magic, line)
+    except ValueError as error:     # the shell-like splitting of the line
+        raise UsageError(f"the first line cannot be read: {str(error).lower()}") from None
+
+
+@contextmanager
+def _one_line_errors() -> Iterator[None]:
+    from ft_notebook.errors import FtError
+    from ft_notebook.notebook.render import visible
+
+    try:
+        yield
+    except FtError as error:
+        raise UsageError(visible(error)) from None
+
+
+def _await(run: Run) -> None:
+    try:
+        run.await_end()
+    except KeyboardInterrupt:
+        raise Interrupted(run.stop()) from None
+    error = run.error
+    if run.status == "failed" and error is not None:
+        raise UsageError(f"{run.name} failed: {error.text}")
+
+
+def _show_plan(plan: Any, *, name: str) -> None:
+    from ft_notebook.notebook import cards, plain
+
+    _display(plain.plan_text(plan, name=name), cards.plan_card(plan, name=name))
+
+
+def _display(text: str, html: str) -> None:
+    from IPython.display import display
+
+    display({"text/plain": text, "text/html": html}, raw=True)

@@ -1,0 +1,104 @@
+"""The only place where text becomes HTML.
+
+Callers build elements with `tag` and hand over plain strings; everything that is not already an
+element is escaped here, by `escape`, which also makes control, bidirectional and zero-width
+characters visible. Nothing from a model, a recipe or a data set reaches a page any other way.
+"""
+
+from __future__ import annotations
+
+import difflib
+import html
+import re
+import unicodedata
+from functools import cache
+from importlib.resources import files
+
+_SHOWN_AS_THEY_ARE = "\n\t"
+_VOID = frozenset({"br", "line", "path", "rect", "circle"})
+_NAME = re.compile(r"[a-z][a-z0-9:-]*\Z", re.IGNORECASE)
+
+
+class Html(str):
+    """Markup that was built here. Any other string is text."""
+
+
+def visible(text: object) -> str:
+    """The text with every character that hides or reorders others replaced by a sign for it."""
+    return "".join(_shown(character) for character in str(text))
+
+
+def escape(text: object) -> Html:
+    """Text as markup that shows it: no tag, entity, formula or hidden character survives as such."""
+    escaped = html.escape(visible(text), quote=True)
+    # A lone delimiter in an element of its own is never the start of a formula for MathJax.
+    return Html(escaped.replace("$", "<span>$</span>").replace("\\", "<span>\\</span>"))
+
+
+def tag(name: str, *children: object, **attributes: object) -> Html:
+    """An element; children that are not `Html` are escaped. `class_` is `class`, `_` in names is `-`."""
+    written = "".join(_attribute(key, value) for key, value in attributes.items() if value is not None)
+    if name in _VOID:
+        return Html(f"<{name}{written}/>")
+    return Html(f"<{name}{written}>{join(*children)}</{name}>")
+
+
+def join(*children: object) -> Html:
+    """Elements and texts one after the other."""
+    return Html("".join(child if isinstance(child, Html) else escape(child) for child in children))
+
+
+def card(*children: object, label: str) -> Html:
+    """A box of the project's look, with its style beside it so that it reads the same in a saved page."""
+    # The two class names keep both versions of MathJax from looking for formulas inside.
+    body = tag("div", *children, class_="ftn tex2jax_ignore mathjax_ignore", role="group", aria_label=label)
+    return join(tag("style", _style()), body)
+
+
+def table(header: list[str], rows: list[list[object]], *, numeric: frozenset[int] = frozenset()) -> Html:
+    """A table with a header row; columns in `numeric` are set flush right."""
+    def cell(kind: str, index: int, value: object) -> Html:
+        return tag(kind, value, class_="ftn-n" if index in numeric else None)
+
+    head = tag("tr", *(cell("th", index, value) for index, value in enumerate(header)))
+    body = (tag("tr", *(cell("td", index, value) for index, value in enumerate(row))) for row in rows)
+    return tag("table", tag("thead", head), tag("tbody", *body))
+
+
+def marked_difference(before: str, after: str) -> tuple[Html, Html]:
+    """Both texts, with the words that only one of them has marked by `del` and `ins`."""
+    old, new = re.findall(r"\s+|\w+|[^\w\s]", before), re.findall(r"\s+|\w+|[^\w\s]", after)
+    if max(len(old), len(new)) > 2000:      # the comparison is quadratic
+        return escape(before), escape(after)
+    left: list[object] = []
+    right: list[object] = []
+    for kind, a, b, c, d in difflib.SequenceMatcher(None, old, new, autojunk=False).get_opcodes():
+        gone, come = "".join(old[a:b]), "".join(new[c:d])
+        left.append(gone if kind == "equal" or not gone else tag("del", gone))
+        right.append(come if kind == "equal" or not come else tag("ins", come))
+    return join(*left), join(*right)
+
+
+@cache
+def _style() -> Html:
+    return Html(files("ft_notebook.notebook").joinpath("card.css").read_text(encoding="utf-8"))
+
+
+def _shown(character: str) -> str:
+    if character in _SHOWN_AS_THEY_ARE or (character.isascii() and character.isprintable()):
+        return character
+    code = ord(character)
+    if code < 0x20:
+        return chr(0x2400 + code)           # the control pictures: ESC is shown as one sign
+    if code == 0x7F:
+        return "\u2421"
+    if unicodedata.category(character) in {"Cc", "Cf", "Cs", "Co", "Zl", "Zp"}:
+        return f"\u27e8U+{code:04X}\u27e9"
+    return character
+
+
+def _attribute(key: str, value: object) -> str:
+    name = key.rstrip("_").replace("_", "-")
+    if not _NAME.match(name) or name.lower().startswith("on"):
+        raise ValueError(f"{key!r} is no attribute that a card may carry")
+    return f' {name}="{html.escape(visible(value), quote=True)}"'

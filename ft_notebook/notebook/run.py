@@ -1,0 +1,280 @@
+"""A run as an object of the notebook: look at it, steer it, ask its model.
+
+Reads the run's folder and starts nothing but a resumed worker and the process that answers.
+Shown last in a cell, it shows itself.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ft_notebook.errors import UserError
+from ft_notebook.events import FINAL_STATES, ErrorEvent, RunState
+from ft_notebook.notebook import progress
+from ft_notebook.notebook.cards import run_card
+from ft_notebook.notebook.facts import RunFacts, subject_of
+from ft_notebook.notebook.plain import run_text
+from ft_notebook.notebook.view import RunView
+from ft_notebook.recipe.schema import Recipe
+from ft_notebook.store.checkpoints import list_steps
+from ft_notebook.store.runs import RunFolder, RunStore
+from ft_notebook.train import supervise
+
+if TYPE_CHECKING:
+    from ft_notebook.evaluate.report import Report
+    from ft_notebook.notebook.examples import Examples
+
+Message = dict[str, str]
+_STEP_COLUMNS = ("step", "epoch", "loss", "learning_rate", "grad_norm", "tokens", "trained_tokens", "step_s",
+                 "tokens_per_s", "peak_memory_bytes", "time")
+_EVALUATION_COLUMNS = ("step", "loss", "perplexity", "trained_tokens", "is_best", "duration_s", "time")
+_SAMPLE_COLUMNS = ("step", "prompt_index", "prompt", "reference", "answer")
+
+
+class Sentence(str):
+    """What a call did, in words; shown without quotes when it is a cell's last value."""
+
+    def __repr__(self) -> str:
+        return str(self)
+
+
+class Run:
+    """One run. `notice` says how this object came to it, for example that it was loaded."""
+
+    def __init__(self, folder: RunFolder, *, notice: str = "") -> None:
+        self.folder = folder
+        self.notice = notice
+        self._answerer: supervise.Answerer | None = None
+
+    @property
+    def id(self) -> str:
+        return self.folder.id
+
+    @property
+    def name(self) -> str:
+        return self.folder.name
+
+    @property
+    def status(self) -> RunState:
+        """queued, preparing, training, paused, evaluating, finished, stopped, failed or interrupted."""
+        return self.folder.state()
+
+    @property
+    def recipe(self) -> Recipe:
+        """The recipe as it was resolved when the run was made."""
+        return self.folder.recipe()
+
+    @property
+    def history(self) -> Any:
+        """Every step once, as a pandas DataFrame."""
+        return _frame(self._view().steps, _STEP_COLUMNS)
+
+    @property
+    def evaluations(self) -> Any:
+        """The losses on the held-out split, as a pandas DataFrame; step 0 is the base model."""
+        return _frame(self._view().evaluations, _EVALUATION_COLUMNS)
+
+    @property
+    def samples(self) -> Any:
+        """The answers to the fixed prompts during training, as a pandas DataFrame."""
+        return _frame(self._view().samples, _SAMPLE_COLUMNS)
+
+    @property
+    def examples(self) -> Examples:
+        """The examples as the model sees them; `examples[0]` shows tokens, trained ones coloured."""
+        from ft_notebook.notebook.examples import Examples
+
+        return Examples(self.folder)
+
+    @property
+    def report(self) -> Report | None:
+        """The closing evaluation; None while there is none."""
+        from ft_notebook.evaluate.report import Report
+
+        values = self.folder.report()
+        return None if values is None else Report.model_validate(values)
+
+    @property
+    def error(self) -> ErrorEvent | None:
+        """Why the run failed; None if it did not."""
+        return self.folder.error()
+
+    def plot(self) -> Any:
+        """The losses as an interactive `plotly.graph_objects.Figure`."""
+        from ft_notebook.notebook.chart import loss_figure
+
+        return loss_figure(self._view(), title=self.name)
+
+    def stop(self) -> Sentence:
+        """Ask the worker to commit a checkpoint and end. Asking a run that is over is fine."""
+        if (state := self.status) in FINAL_STATES:
+            return Sentence(f"{self.name} is {state}; there is nothing to stop.")
+        self.folder.request("stop")
+        return Sentence(f"Stopping {self.name}: it commits a checkpoint and ends; `resume()` goes on from there.")
+
+    def pause(self) -> Sentence:
+        """Ask the worker to commit a checkpoint and wait; the model stays loaded."""
+        self._require_alive("pause")
+        self.folder.request("pause")
+        return Sentence(f"Pausing {self.name} after the step at hand; `resume()` goes on.")
+
+    def checkpoint(self) -> Sentence:
+        """Ask the worker for a checkpoint now."""
+        self._require_alive("checkpoint")
+        self.folder.request("checkpoint")
+        return Sentence(f"{self.name} commits a checkpoint after the step at hand.")
+
+    def resume(self) -> Sentence:
+        """Go on: a paused run at once, one that was stopped or cut off from its newest checkpoint."""
+        state = self.status
+        if state == "finished":
+            raise UserError(f"{self.name} is finished; there is nothing to resume.")
+        if state not in FINAL_STATES:
+            self.folder.request("resume")
+            return Sentence(f"{self.name} goes on." if state == "paused" else f"{self.name} is {state} already.")
+        steps = list_steps(self.folder)
+        if state == "failed" and not steps:
+            raise UserError(f"{self.name} failed before its first checkpoint; put right what it says and run it anew.")
+        supervise.start(self.folder, mode="resume")
+        return Sentence(f"{self.name} goes on from step {max(steps, default=0)}.")
+
+    def wait(self, timeout: float | None = None) -> RunState:
+        """Block until the run is over or `timeout` seconds passed; return its state.
+
+        An interrupt asks the run to stop and returns at once: the worker commits a checkpoint by itself.
+        """
+        try:
+            self.await_end(timeout_s=timeout)
+        except KeyboardInterrupt:
+            print(self.stop(), file=sys.stderr)
+        return self.status
+
+    def await_end(self, *, timeout_s: float | None = None) -> None:
+        """Block as `wait` does, but let KeyboardInterrupt through. Outside a notebook, print progress."""
+        if progress.has_kernel():
+            if progress.await_end(self.folder, timeout_s=timeout_s):
+                progress.join_views(self.folder)
+            return
+        line = progress.TerminalLine(self.name)
+        try:
+            progress.await_end(self.folder, timeout_s=timeout_s, on_progress=line.show)
+        finally:
+            line.close()
+
+    def generate(self, prompt: str | Sequence[Message], max_new_tokens: int | None = None,
+                 use_adapter: bool = True) -> str:
+        """The model's answer to a text or a list of messages; `use_adapter=False` asks the base model.
+
+        The first call loads the model in a process of its own, which stays for later calls.
+        """
+        asked = prompt if isinstance(prompt, str) else [dict(message) for message in prompt]
+        if not asked:
+            raise UserError("There is nothing to answer: the prompt is empty.")
+        if self._answerer is None:
+            self._answerer = supervise.Answerer(self.folder.path)
+        return self._answerer.answer([asked], max_new_tokens=max_new_tokens, use_adapter=use_adapter)[0]
+
+    def to(self, path: str | Path) -> Sentence:
+        """Write the run as a script (`.py`) or a recipe (`.yaml`) that reproduces it."""
+        from ft_notebook.notebook.launch import write_recipe
+
+        return Sentence(write_recipe(self.recipe, Path(path), name=self.name))
+
+    def show(self) -> None:
+        """Display the run in the current cell; while it lives, the output follows it."""
+        from IPython.display import display
+
+        if progress.has_kernel() and self.status not in FINAL_STATES:
+            progress.show_live(self.folder, facts=self._facts, final=self._repr_mimebundle_)
+            return
+        display(self._repr_mimebundle_(), raw=True)
+
+    def _ipython_display_(self) -> None:
+        self.show()
+
+    def text(self) -> str:
+        """The run's card as plain text."""
+        return run_text(self._facts(self._view()))
+
+    def _repr_mimebundle_(self, **_: object) -> dict[str, str]:
+        facts = self._facts(self._view())
+        return {"text/plain": run_text(facts), "text/html": run_card(facts)}
+
+    def __repr__(self) -> str:
+        view = self._view()
+        return f"Run({self.name!r}, {view.state}, step {view.step} of {view.total_steps or '?'}, id {self.id!r})"
+
+    def _view(self) -> RunView:
+        view = RunView.of(self.folder.events())
+        view.state = self.folder.state()
+        return view
+
+    def _facts(self, view: RunView) -> RunFacts:
+        is_cut_off = view.state in {"failed", "interrupted"}
+        return RunFacts(
+            name=self.name, run_id=self.id, subject=subject_of(self.recipe), view=view,
+            report=self.report if view.is_over else None, notice=self.notice, advice=self._advice(view),
+            log_tail=supervise.log_tail(self.folder) if is_cut_off else "")
+
+    def _advice(self, view: RunView) -> str:
+        variable = variable_of(self.name)
+        newest = max((checkpoint.step for checkpoint in view.checkpoints), default=0)
+        match view.state:
+            case "finished":
+                return f'Ask it: {variable}.generate("…").'
+            case "stopped":
+                return f"{variable}.resume() goes on from step {newest}."
+            case "interrupted":
+                return (f"The worker is gone without a word: it was killed, or memory ran out. "
+                        f"{variable}.resume() goes on from step {newest}.")
+        return ""
+
+    def _require_alive(self, wish: str) -> None:
+        if (state := self.status) in FINAL_STATES:
+            raise UserError(f"{self.name} is {state}; there is nothing to {wish}.")
+
+
+def load_run(name_or_id: str, *, store: RunStore | None = None) -> Run:
+    """The run of that id, or the newest of that name. Raises RunNotFoundError with the nearest name."""
+    return Run((store or RunStore()).find(name_or_id))
+
+
+def runs(*, store: RunStore | None = None) -> Any:
+    """All runs, newest first, as a pandas DataFrame."""
+    import pandas
+
+    rows = [folder.summary() for folder in (store or RunStore()).list()]
+    return pandas.DataFrame(rows, columns=["id", "name", "state", "step", "steps", "loss", "eval_loss", "created",
+                                           "seconds"])
+
+
+def run_rows(folders: Sequence[RunFolder]) -> list[tuple[str, str, str, str]]:
+    """Runs as name, state, creation time and progress, for a table."""
+    rows = []
+    for folder in folders:
+        facts = folder.summary()
+        created = time.strftime("%Y-%m-%d %H:%M", time.localtime(facts["created"]))
+        of_all = f" of {facts['steps']}" if facts["steps"] else ""
+        loss = f", loss {facts['loss']:.3g}" if facts["loss"] is not None else ""
+        rows.append((folder.name, str(facts["state"]), created, f"step {facts['step']}{of_all}{loss}"))
+    return rows
+
+
+def variable_of(name: str) -> str:
+    """The variable that a run of this name is bound to: `my-run.2` is `my_run_2`."""
+    import keyword
+
+    plain = name.replace("-", "_").replace(".", "_")
+    if plain[0].isdigit():
+        plain = f"run_{plain}"
+    return f"{plain}_" if keyword.iskeyword(plain) else plain
+
+
+def _frame(events: Sequence[Any], columns: Sequence[str]) -> Any:
+    import pandas
+
+    return pandas.DataFrame({column: [getattr(event, column) for event in events] for column in columns})

@@ -1,0 +1,162 @@
+"""What a run's events amount to: the log folded into the facts that a card or a progress line shows.
+
+Fed one event after the other, by a follower or from a finished log; keeps nothing that the log does
+not say. No HTML and no disk.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from ft_notebook.events import (
+    FINAL_STATES,
+    CheckpointEvent,
+    ErrorEvent,
+    EvaluateProgressEvent,
+    EvaluationEvent,
+    Event,
+    MessageEvent,
+    PlanEvent,
+    ReportEvent,
+    ResumeEvent,
+    RunState,
+    SampleEvent,
+    StateEvent,
+    StepEvent,
+)
+
+_RECENT_STEPS = 20          # steps that the remaining time is judged by
+
+
+@dataclass
+class RunView:
+    """A run as its events tell it so far."""
+
+    state: RunState = "queued"
+    detail: str = ""
+    plan: PlanEvent | None = None
+    steps: list[StepEvent] = field(default_factory=list)
+    evaluations: list[EvaluationEvent] = field(default_factory=list)
+    samples: list[SampleEvent] = field(default_factory=list)
+    checkpoints: list[CheckpointEvent] = field(default_factory=list)
+    messages: list[MessageEvent] = field(default_factory=list)
+    comparing: EvaluateProgressEvent | None = None
+    report: ReportEvent | None = None
+    error: ErrorEvent | None = None
+    seq: int = 0
+    first_time: float = 0.0
+    last_time: float = 0.0
+
+    @classmethod
+    def of(cls, events: Iterable[Event]) -> RunView:
+        view = cls()
+        for event in events:
+            view.apply(event)
+        return view
+
+    def apply(self, event: Event) -> None:
+        """Take in one event. A resume voids the steps and what belongs to them after its own step."""
+        self.seq = event.seq
+        self.first_time = self.first_time or event.time
+        self.last_time = event.time
+        match event:
+            case StateEvent():
+                self.state, self.detail = event.state, event.detail
+                if event.state == "queued":
+                    self.error = None           # started again: what stopped it before is history
+            case PlanEvent():
+                self.plan = event
+            case StepEvent():
+                self.steps.append(event)
+            case EvaluationEvent():
+                self.evaluations.append(event)
+            case SampleEvent():
+                self.samples.append(event)
+            case CheckpointEvent():
+                self.checkpoints.append(event)
+            case MessageEvent():
+                self.messages.append(event)
+            case EvaluateProgressEvent():
+                self.comparing = event
+            case ReportEvent():
+                self.report = event
+            case ErrorEvent():
+                self.error = event
+            case ResumeEvent():
+                self._go_back_to(event.from_step)
+
+    @property
+    def is_over(self) -> bool:
+        return self.state in FINAL_STATES
+
+    @property
+    def step(self) -> int:
+        return self.steps[-1].step if self.steps else 0
+
+    @property
+    def total_steps(self) -> int:
+        if self.steps:
+            return self.steps[-1].steps
+        return self.plan.steps if self.plan else 0
+
+    @property
+    def best_evaluation(self) -> EvaluationEvent | None:
+        finite = [evaluation for evaluation in self.evaluations if evaluation.loss == evaluation.loss]
+        return min(finite, key=lambda evaluation: evaluation.loss, default=None)
+
+    @property
+    def tokens_per_s(self) -> float | None:
+        recent = self.steps[-_RECENT_STEPS:]
+        seconds = sum(step.step_s for step in recent)
+        return sum(step.tokens for step in recent) / seconds if seconds > 0 else None
+
+    @property
+    def remaining_s(self) -> float | None:
+        """Seconds of training still to come, judged by the time between recent steps."""
+        recent = self.steps[-_RECENT_STEPS:]
+        if not recent or self.total_steps <= self.step:
+            return None
+        if len(recent) == 1:
+            each = recent[0].step_s
+        else:       # evaluations and checkpoints between steps take time too
+            each = (recent[-1].time - recent[0].time) / (len(recent) - 1)
+        return each * (self.total_steps - self.step)
+
+    def last_samples(self) -> list[SampleEvent]:
+        """The newest answer to each fixed prompt."""
+        newest = {sample.prompt_index: sample for sample in self.samples}
+        return [newest[index] for index in sorted(newest)]
+
+    def _go_back_to(self, step: int) -> None:
+        self.steps = [done for done in self.steps if done.step <= step]
+        self.evaluations = [done for done in self.evaluations if done.step <= step]
+        self.samples = [done for done in self.samples if done.step <= step]
+        self.checkpoints = [done for done in self.checkpoints if done.step <= step]
+
+
+def smooth(values: list[float], weight: float = 0.9) -> list[float]:
+    """Exponential moving average, corrected for its start so that early values are not dragged to zero."""
+    smoothed: list[float] = []
+    total, mass = 0.0, 0.0
+    for value in values:
+        if value == value and abs(value) != float("inf"):
+            total, mass = weight * total + (1 - weight) * value, weight * mass + (1 - weight)
+        smoothed.append(total / mass if mass else value)
+    return smoothed
+
+
+def duration(seconds: float) -> str:
+    """Seconds as `0:07`, `12:30` or `1:02:03`."""
+    whole = max(0, round(seconds))
+    hours, minutes = divmod(whole // 60, 60)
+    return f"{hours}:{minutes:02d}:{whole % 60:02d}" if hours else f"{minutes}:{whole % 60:02d}"
+
+
+def size(size_bytes: float) -> str:
+    """Bytes as `812 B`, `98 MB` or `3.1 GB`, in powers of ten."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if size_bytes < 1000:
+            return f"{size_bytes:.0f} {unit}" if unit in {"B", "kB"} or size_bytes >= 10 else f"{size_bytes:.1f} {unit}"
+        size_bytes /= 1000
+    return f"{size_bytes:.1f} TB"

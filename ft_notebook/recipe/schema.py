@@ -1,0 +1,154 @@
+"""What a recipe may say: typed sections, one documented field each, defaults beside their reason.
+
+Built by `parse.py` from YAML and by `ft_notebook.finetune(...)` from keywords. Never touches the
+disk or a model. A field's description is its documentation in `%%finetune?` and in the docs.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Annotated, Any, Literal, Union
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+Positive = Annotated[int, Field(ge=1)]
+Fraction = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
+
+DEFAULT_MODEL = "smollm2-135m-instruct"
+
+
+class Section(BaseModel):
+    """A section of a recipe. `shorthand` is the field that a bare value sets (`model: NAME`)."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=False)
+
+
+class ModelSection(Section):
+    """Which model is tuned."""
+
+    name: str = Field(DEFAULT_MODEL, min_length=1, max_length=500,
+                      description="The embedded default, a local folder, or a hub id.")
+    revision: str | None = Field(None, max_length=100, description="Branch, tag or commit of a hub model.")
+
+
+class DataSection(Section):
+    """Where the examples come from and how they are read."""
+
+    source: str = Field("", max_length=4096, description=(
+        "A path, a glob, `sample:NAME`, a hub id, or the name of a DataFrame, Dataset or list in the notebook."))
+    format: str = Field("auto", description="How rows become examples; found by itself unless named.")
+    columns: dict[str, str] = Field(default_factory=dict, description=(
+        "Which column plays which role, for example {prompt: question, completion: answer}."))
+    system: str | None = Field(None, max_length=20_000, description=(
+        "A system message put before every example that has none."))
+    heldout: Fraction | str = Field(0.2, description=(
+        "Share of the examples held out for evaluation, or the source of a file that holds them."))
+    max_heldout: Positive = Field(500, description="At most this many examples are held out by a share.")
+    split_seed: int = Field(0, ge=0, le=2**31 - 1, description="Seed of the split.")
+    limit: Positive | None = Field(None, description="Use only the first rows.")
+    max_tokens: int = Field(1024, ge=8, le=1_000_000, description=(
+        "Longest example in tokens; a longer one is cut at its start of context, and counted."))
+    train_on: Literal["assistant", "last", "all"] = Field("assistant", description=(
+        "Which tokens carry loss: every assistant turn, the last one only, or all tokens."))
+
+
+class MethodSection(Section):
+    """Which parameters train."""
+
+    name: str = Field("qlora", description="qlora (4-bit base), lora (full-precision base), full, or a plugin's.")
+    rank: int = Field(16, ge=1, le=1024, description="Rank of the adapter.")
+    alpha: float = Field(32.0, gt=0, le=65536, allow_inf_nan=False, description=(
+        "Adapter scale; alpha / rank is applied."))
+    dropout: float = Field(0.0, ge=0, lt=1, description="Dropout in front of the adapter.")
+    targets: Union[Literal["all-linear"], list[str]] = Field("all-linear", description=(
+        "Modules that get an adapter: every linear layer but the head, or a list of names."))
+    use_rslora: bool = Field(False, description="Scale by alpha / sqrt(rank).")
+    use_dora: bool = Field(False, description="Weight-decomposed LoRA.")
+    quant_type: Literal["nf4", "fp4"] = Field("nf4", description="4-bit code of the frozen weights (qlora).")
+    double_quant: bool = Field(True, description="Quantize the quantization constants too (qlora).")
+    options: dict[str, Any] = Field(default_factory=dict, description="Settings of a plugin's method.")
+
+
+class ObjectiveSection(Section):
+    """What training optimises."""
+
+    name: str = Field("auto", description=(
+        "sft (answers), text (continued pretraining), or a plugin's; found from the data."))
+
+
+class TrainSection(Section):
+    """How long and how hard."""
+
+    epochs: float = Field(3.0, gt=0, le=1000, allow_inf_nan=False, description="Passes over the training examples.")
+    max_steps: Positive | None = Field(None, description="Stop after this many optimizer steps.")
+    learning_rate: float = Field(2e-4, gt=0, le=1, allow_inf_nan=False, description="Peak learning rate.")
+    batch_size: int = Field(8, ge=1, le=4096, description="Examples in one forward pass.")
+    accumulate: int = Field(1, ge=1, le=4096, description="Forward passes in one optimizer step.")
+    schedule: Literal["linear", "cosine", "constant"] = Field("linear", description="Learning rate after warm-up.")
+    warmup: float = Field(0.05, ge=0, le=1_000_000, allow_inf_nan=False, description=(
+        "Share of the steps below 1, number of steps from 1 on."))
+    weight_decay: float = Field(0.0, ge=0, le=1, description="Decoupled weight decay.")
+    max_grad_norm: float = Field(1.0, gt=0, le=1e6, allow_inf_nan=False, description=(
+        "Gradients are clipped to this norm."))
+    seed: int = Field(0, ge=0, le=2**31 - 1, description="Seed of adapter weights, order and dropout.")
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = Field("auto", description=(
+        "Compute type; auto is bf16 where the device has it, else fp16 on a GPU and fp32 on a CPU."))
+    gradient_checkpointing: bool = Field(False, description="Recompute activations to save memory.")
+    length_aware: bool = Field(True, description="Batch examples of like length, in seeded order.")
+    checkpoint_every: Positive | None = Field(None, description="Steps between checkpoints; by default ten a run.")
+    keep_checkpoints: int = Field(2, ge=1, le=1000, description="Newest checkpoints kept besides the best.")
+    early_stopping: Positive | None = Field(None, description=(
+        "Stop after this many evaluations without a better held-out loss."))
+
+
+class EvaluateSection(Section):
+    """What is measured during and after training."""
+
+    every: Positive | None = Field(None, description="Steps between evaluations; by default one an epoch.")
+    samples: int = Field(3, ge=0, le=50, description="Fixed held-out prompts answered at every evaluation.")
+    at_end: bool = Field(True, description="Compare base and tuned model after training.")
+    metrics: list[str] = Field(default_factory=list, description=(
+        "Metrics of the comparison; chosen from the targets by default."))
+    limit: Positive = Field(200, description="At most this many held-out examples are answered in the comparison.")
+    max_new_tokens: Positive | None = Field(None, description=(
+        "Longest answer; by default half as long again as the longest target."))
+    bootstrap: int = Field(2000, ge=100, le=100_000, description="Bootstrap resamples for intervals.")
+
+
+class OutputSection(Section):
+    """What is left behind besides the run folder."""
+
+    folder: str | None = Field(None, max_length=4096, description="Copy the finished adapter to this folder.")
+
+
+SHORTHANDS = {"model": "name", "data": "source", "method": "name", "objective": "name", "output": "folder"}
+"""Section to the field that a bare value sets: `model: NAME` is `model: {name: NAME}`."""
+
+
+class Recipe(Section):
+    """A whole run in one value. `data.source` is required; all else has a default."""
+
+    model: ModelSection = Field(default_factory=ModelSection)  # type: ignore[arg-type]
+    data: DataSection
+    method: MethodSection = Field(default_factory=MethodSection)  # type: ignore[arg-type]
+    objective: ObjectiveSection = Field(default_factory=ObjectiveSection)  # type: ignore[arg-type]
+    train: TrainSection = Field(default_factory=TrainSection)  # type: ignore[arg-type]
+    evaluate: EvaluateSection = Field(default_factory=EvaluateSection)  # type: ignore[arg-type]
+    output: OutputSection = Field(default_factory=OutputSection)  # type: ignore[arg-type]
+
+    @model_validator(mode="before")
+    @classmethod
+    def _expand_shorthands(cls, raw: Any) -> Any:
+        if not isinstance(raw, dict):
+            return raw
+        return {
+            key: {SHORTHANDS[key]: value}
+            if key in SHORTHANDS and isinstance(value, str) else value
+            for key, value in raw.items()
+        }
+
+    def digest(self) -> str:
+        """SHA-256 over everything that decides the result; `output` does not."""
+        text = json.dumps(self.model_dump(exclude={"output"}), sort_keys=True, ensure_ascii=False)
+        return hashlib.sha256(text.encode()).hexdigest()

@@ -1,0 +1,119 @@
+"""Answers prompts with a run's model: a child that loads it once and reads requests from standard input.
+
+    python -m ft_notebook.train.answer RUN_FOLDER
+
+One JSON object a line. First out: {"ready": true} or {"error": "..."}. Then for each request
+{"prompts": [text or messages], "max_new_tokens": number or null, "use_adapter": bool} one line
+{"answers": [...]} or {"error": "..."}. Ends when its input does. Started by supervise.Answerer.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from contextlib import nullcontext
+from pathlib import Path
+from typing import IO, Any
+
+from ft_notebook.data.chat import render_prompt
+from ft_notebook.data.examples import Message
+from ft_notebook.errors import FtError, UserError
+from ft_notebook.plugins import registry
+from ft_notebook.recipe.schema import Recipe
+from ft_notebook.store import checkpoints
+from ft_notebook.store.run_folder import RunFolder
+
+_LONGEST_ANSWER = 256
+
+
+def main(run_folder: Path, requests: IO[str], replies: IO[str]) -> int:
+    """Load, then answer until the input ends."""
+    try:
+        answerer = _Answerer(RunFolder(run_folder))
+    except FtError as error:
+        _reply(replies, {"error": str(error)})
+        return 1
+    _reply(replies, {"ready": True})
+    for line in requests:
+        try:
+            _reply(replies, {"answers": answerer.answer(json.loads(line))})
+        except FtError as error:
+            _reply(replies, {"error": str(error)})
+        except (MemoryError, RuntimeError, ValueError) as error:
+            _reply(replies, {"error": f"The model could not answer: {type(error).__name__}: {error}"})
+    return 0
+
+
+class _Answerer:
+    def __init__(self, run: RunFolder) -> None:
+        from ft_notebook.models.adapters import load_adapter
+        from ft_notebook.models.catalog import LocalModel, find_model
+        from ft_notebook.models.load import load_model, load_tokenizer, resolve_precision
+
+        self._recipe: Recipe = run.recipe()
+        folder = _trained_folder(run)
+        base = find_model(self._recipe.model, say=lambda sentence: None)
+        self._tokenizer = load_tokenizer(base)
+        precision = resolve_precision(self._recipe.train.precision)
+        if (folder / "adapter_config.json").is_file():
+            method = registry().get("method", self._recipe.method.name)
+            loaded = load_model(base, precision=precision, method=self._recipe.method if method.is_quantized else None)
+            self._model = load_adapter(loaded, folder)
+            self._base: Any = None
+        else:
+            self._model = load_model(LocalModel(run.name, folder, "run"), precision=precision)
+            self._base = lambda: load_model(base, precision=precision)
+
+    def answer(self, request: dict[str, Any]) -> list[str]:
+        from ft_notebook.evaluate.generate import answer_all
+        from ft_notebook.models.quantize import dequantized
+
+        model, switched = self._model, nullcontext()
+        if not request.get("use_adapter", True):
+            if self._base is None:
+                switched = model.disable_adapter()
+            else:
+                model = self._base()
+        prompts = [render_prompt(self._messages(prompt), self._tokenizer) for prompt in request["prompts"]]
+        with switched, dequantized(model):
+            return answer_all(model, self._tokenizer, prompts,
+                              max_new_tokens=request.get("max_new_tokens") or _LONGEST_ANSWER)
+
+    def _messages(self, prompt: Any) -> tuple[Message, ...]:
+        """A text is one user turn; the recipe's system message goes in front where there is none."""
+        if isinstance(prompt, str):
+            messages = [Message("user", prompt)]
+        else:
+            try:
+                messages = [Message(turn["role"], str(turn["content"])) for turn in prompt]
+            except (KeyError, TypeError) as error:
+                raise UserError("a prompt is a text, or a list of {'role': ..., 'content': ...}.") from error
+        system = self._recipe.data.system
+        if system and messages[0].role != "system":
+            messages.insert(0, Message("system", system))
+        return tuple(messages)
+
+
+def _trained_folder(run: RunFolder) -> Path:
+    """The finished adapter, else the newest checkpoint that verifies. Raises UserError if there is neither."""
+    adapter = run.path / "adapter"
+    if adapter.is_dir():
+        checkpoints.verify(adapter)
+        return adapter
+    found = checkpoints.newest_valid(run)
+    if found is None:
+        raise UserError(f"run {run.id} has no checkpoint yet, so there is nothing to answer with; wait for the first.")
+    return found[1]
+
+
+def _reply(replies: IO[str], value: dict[str, Any]) -> None:
+    replies.write(json.dumps(value) + "\n")
+    replies.flush()
+
+
+if __name__ == "__main__":
+    # Libraries print to standard output; the replies get a descriptor of their own.
+    channel = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)
+    sys.exit(main(Path(sys.argv[1]), sys.stdin, channel))

@@ -1,0 +1,137 @@
+"""After training: keep the adapter that is best, and compare it with the base model on the held-out examples."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+from typing import Any
+
+from ft_notebook.data.chat import render_prompt
+from ft_notebook.errors import DurabilityError, UserError
+from ft_notebook.evaluate.generate import answer_all, nll
+from ft_notebook.evaluate.measured import Measured
+from ft_notebook.evaluate.report import RunFacts, build_report
+from ft_notebook.events import EvaluateProgressEvent, Event, MessageEvent, ReportEvent, StepEvent
+from ft_notebook.models.adapters import is_adapter
+from ft_notebook.models.quantize import dequantized
+from ft_notebook.plugins import registry
+from ft_notebook.recipe.schema import Recipe
+from ft_notebook.store import checkpoints
+from ft_notebook.store.durable import commit_folder, copy_file, write_text
+from ft_notebook.store.run_folder import RunFolder
+from ft_notebook.train.conductor import prompt_text
+from ft_notebook.train.encode import EncodedData
+
+# What of a checkpoint makes up the finished model; the rest is for resuming.
+_FINISHED = ("adapter_*", "*.safetensors", "config.json", "generation_config.json", "tokenizer*", "chat_template*",
+             "special_tokens_map.json", "*.index.json")
+
+
+def keep_adapter(run: RunFolder, step: int) -> Path:
+    """Copy the model of a checkpoint to `adapter/` in the run folder, and to the recipe's output folder."""
+    source = checkpoints.path_of(run, step)
+    checkpoints.verify(source)
+    final = run.path / "adapter"
+    if not final.exists():
+        staged = run.staging_path / "adapter"
+        shutil.rmtree(staged, ignore_errors=True)
+        for path in sorted({path for pattern in _FINISHED for path in source.glob(pattern)}):
+            copy_file(path, staged / path.name)
+        commit_folder(staged, final, extra_manifest={"run": run.id, "step": step})
+    return final
+
+
+def copy_to_output(adapter: Path, wanted: str) -> Path:
+    """Copy the finished adapter to the folder that the recipe names. Raises UserError if something is there."""
+    folder = Path(wanted).expanduser().absolute()
+    staged = folder.with_name(f".{folder.name}.partial")
+    try:
+        shutil.rmtree(staged, ignore_errors=True)
+        for path in adapter.iterdir():
+            if path.name != "manifest.json":
+                copy_file(path, staged / path.name)
+        commit_folder(staged, folder, extra_manifest={})
+    except DurabilityError as error:
+        shutil.rmtree(staged, ignore_errors=True)
+        raise UserError(f"the adapter is kept in the run but could not be copied to `{wanted}`: {error}") from error
+    return folder
+
+
+def load_weights(model: Any, folder: Path) -> None:
+    """Put the weights of a checkpoint into the model that trained."""
+    from safetensors.torch import load_file
+
+    if is_adapter(model):
+        from peft import set_peft_model_state_dict
+
+        set_peft_model_state_dict(model, load_file(folder / "adapter_model.safetensors"))
+        return
+    state: dict[str, Any] = {}
+    for path in sorted(folder.glob("*.safetensors")):
+        state.update(load_file(path))
+    model.load_state_dict(state, strict=False)
+    model.tie_weights()
+
+
+def write_report(run: RunFolder, recipe: Recipe, model: Any, tokenizer: Any, data: EncodedData, *,
+                 load_base: Callable[[], Any], say: Callable[[Event], Event], max_new_tokens: int,
+                 notes: Sequence[str] = ()) -> None:
+    """Answer and score the held-out examples with base and tuned model, and write report.json."""
+    limit = recipe.evaluate.limit
+    base, base_only = (model, model.disable_adapter()) if is_adapter(model) else (load_base(), nullcontext())
+    base_answers, base_nll = _measure("base", base, base_only, tokenizer, data, recipe, say, max_new_tokens)
+    tuned_answers, tuned_nll = _measure("tuned", model, nullcontext(), tokenizer, data, recipe, say, max_new_tokens)
+    measured = [
+        Measured(
+            id=example.id, row=example.row, prompt=prompt_text(example), reference=example.target,
+            base_answer=base_answers.get(example.id), tuned_answer=tuned_answers.get(example.id),
+            base_nll=before, tuned_nll=after,
+        )
+        for example, before, after in zip(data.heldout, base_nll, tuned_nll, strict=True)
+    ]
+    steps = [event for event in run.history() if isinstance(event, StepEvent)]
+    seconds = sum(event.step_s for event in steps)
+    answerable = sum(example.has_target for example in data.heldout)
+    report = build_report(
+        RunFacts(
+            run_id=run.id, name=run.name, model=recipe.model.name, created=run.created, seconds=seconds,
+            tokens_per_s=sum(event.tokens for event in steps) / seconds if seconds else 0.0,
+            notes=(*notes, *([f"{limit} of {answerable} held-out examples were answered (evaluate: limit)."]
+                             if answerable > limit else [])),
+        ),
+        measured, metrics=registry().metrics(), chosen=recipe.evaluate.metrics,
+        resamples=recipe.evaluate.bootstrap, seed=recipe.train.seed,
+    )
+    write_text(run.path / "report.json", report.to_json())
+    say(ReportEvent(path="report.json", verdict=report.verdict))
+
+
+def _measure(contender: str, model: Any, switched: AbstractContextManager[Any], tokenizer: Any, data: EncodedData,
+             recipe: Recipe, say: Callable[[Event], Event], max_new_tokens: int,
+             ) -> tuple[dict[str, str], list[tuple[float, int]]]:
+    """Answers by example id, and the likelihood of every held-out example."""
+    asked = [example for example in data.heldout if example.has_target][:recipe.evaluate.limit]
+    with switched, dequantized(model):
+        losses = nll(model, data.heldout_tokens, pad_id=tokenizer.pad_token_id,
+                     batch_size=2 * recipe.train.batch_size)
+        answers = answer_all(
+            model, tokenizer, [render_prompt(example.prompt_messages, tokenizer) for example in asked],
+            max_new_tokens=max_new_tokens,
+            on_progress=lambda done, total: _tell(say, contender, done, total),
+        )
+    return dict(zip([example.id for example in asked], answers, strict=True)), losses
+
+
+def _tell(say: Callable[[Event], Event], contender: str, done: int, total: int) -> None:
+    say(EvaluateProgressEvent(contender=contender, done=done, total=total))
+
+
+def say_choice(say: Callable[[Event], Event], chosen: int, last: int) -> None:
+    """Tell the user which step's adapter was kept, if it is not the last."""
+    if chosen != last:
+        say(MessageEvent(level="info", text=(
+            f"The adapter that is kept is the one of step {chosen}, which had the lowest held-out loss; "
+            f"training ended at step {last}."
+        )))

@@ -1,0 +1,1 @@
+"""What of an example is trained: one file an objective."""

@@ -1,0 +1,81 @@
+"""What a run is about to do, from its schedule and the model's shape, before a weight is read."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+
+from ft_notebook.data.examples import EncodedExample
+from ft_notebook.events import PlanEvent
+from ft_notebook.hooks import Method
+from ft_notebook.models.catalog import LocalModel
+from ft_notebook.models.load import DTYPES, Precision, device_name, load_meta_model
+from ft_notebook.plugins import guarded
+from ft_notebook.recipe.schema import Recipe
+from ft_notebook.train.encode import EncodedData
+from ft_notebook.train.memory import estimate_memory, memory_available_bytes, shape_of
+from ft_notebook.train.schedule import Schedule
+
+_OPTIMIZER_FACTOR = 3   # a checkpoint holds the trained weights and their two moments
+_OTHER_CHECKPOINT_BYTES = 5_000_000   # tokenizer, random states, settings
+
+
+def plan_of(recipe: Recipe, model: LocalModel, method: Method, data: EncodedData, schedule: Schedule,
+            precision: Precision) -> PlanEvent:
+    """The plan of a run. Builds the model on the meta device, which takes no memory."""
+    meta = load_meta_model(model)
+    quantized = _linear_parameters(meta) if method.is_quantized else 0
+    adapted = guarded("method", method.name, method.apply, meta, recipe.method)
+    trainable = sum(p.numel() for p in adapted.parameters() if p.requires_grad)
+    shape = shape_of(adapted, quantized_parameters=quantized, trainable_parameters=trainable)
+    widths = [max(data.train_tokens[i].tokens for i in batch) * len(batch) for batch in schedule.batches]
+    largest = schedule.batches[widths.index(max(widths))]
+    longest = max(example.tokens for example in data.train_tokens)
+    memory = estimate_memory(
+        shape, device=device_name(), bytes_per_value=DTYPES[precision].itemsize,
+        is_double_quant=recipe.method.double_quant, batch_tokens=max(widths), longest_tokens=longest,
+        trained_positions=_trained_positions([data.train_tokens[i] for i in largest]) * len(largest),
+        is_checkpointing=recipe.train.gradient_checkpointing,
+    )
+    one_checkpoint = trainable * 4 * _OPTIMIZER_FACTOR + _OTHER_CHECKPOINT_BYTES
+    notes = []
+    free = memory_available_bytes(device_name())
+    if memory.expected_bytes > free:
+        notes.append(
+            f"This run is expected to need {memory.expected_bytes / 1e9:.1f} GB of memory and {free / 1e9:.1f} GB are "
+            "free: lower batch_size (and raise accumulate), lower max_tokens, or set gradient_checkpointing."
+        )
+    context = getattr(shape_config(meta), "max_position_embeddings", None)
+    if context and longest > context:
+        notes.append(f"The longest example has {longest} tokens and the model was made for {context}: set "
+                     f"`data: {{max_tokens: {context}}}`.")
+    return PlanEvent(
+        train_examples=len(data.train), heldout_examples=len(data.heldout),
+        total_tokens=sum(e.tokens for e in data.train_tokens),
+        trained_tokens=sum(e.trained_tokens for e in data.train_tokens),
+        truncated_examples=sum(e.is_truncated for e in [*data.train_tokens, *data.heldout_tokens]),
+        longest_tokens=longest, trainable_parameters=trainable,
+        total_parameters=shape.total_parameters, epochs=schedule.epoch_after(schedule.steps), steps=schedule.steps,
+        batch_size=recipe.train.batch_size, accumulate=recipe.train.accumulate,
+        memory_low_bytes=memory.low_bytes, memory_expected_bytes=memory.expected_bytes,
+        memory_high_bytes=memory.high_bytes,
+        disk_bytes=one_checkpoint * (recipe.train.keep_checkpoints + 2) + trainable * 4,
+        device=device_name(), precision=precision, notes=notes,
+    )
+
+
+def shape_config(model: Any) -> Any:
+    """The part of a model's configuration that describes its text decoder."""
+    return model.config.get_text_config()
+
+
+def _linear_parameters(model: Any) -> int:
+    """Weights that bitsandbytes stores in 4 bit: every linear layer but the head."""
+    head = model.get_output_embeddings()
+    return sum(m.weight.numel() for m in model.modules() if isinstance(m, torch.nn.Linear) and m is not head)
+
+
+def _trained_positions(batch: Sequence[EncodedExample]) -> int:
+    return len({p for example in batch for p, is_trained in enumerate(example.is_trained) if is_trained})

@@ -1,0 +1,145 @@
+"""TRL's SFTTrainer, told what we know better: the batches, the tokens that carry loss, and when to stop.
+
+Public seams only: overridden methods that transformers and TRL document for it, and a callback
+(`conductor.py`). Used by the worker.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch.utils.data import DataLoader, Sampler
+from trl import SFTConfig, SFTTrainer
+
+from ft_notebook.data.examples import EncodedExample
+from ft_notebook.models.load import Precision, device_name
+from ft_notebook.recipe.schema import TrainSection
+from ft_notebook.train.schedule import Schedule
+
+IGNORED = -100  # the label of a token that carries no loss
+
+
+class ScheduledBatches(Sampler[list[int]]):
+    """The batches of a whole run, in order."""
+
+    def __init__(self, batches: Sequence[list[int]]) -> None:
+        self._batches = batches
+
+    def __iter__(self) -> Iterator[list[int]]:
+        return iter(self._batches)
+
+    def __len__(self) -> int:
+        return len(self._batches)
+
+
+class ScheduledTrainer(SFTTrainer):  # type: ignore[misc]
+    """SFTTrainer over a fixed schedule; `on_loss` is told every batch's loss before its backward pass."""
+
+    def __init__(self, *, schedule: Schedule, encoded: Sequence[EncodedExample],
+                 on_loss: Callable[[torch.Tensor], None], **arguments: Any) -> None:
+        trainable = [p for p in arguments["model"].parameters() if p.requires_grad]
+        originals = [p.detach().clone() for p in trainable]
+        super().__init__(**arguments)
+        # SFTTrainer rounds the adapters of a 4-bit model to bfloat16, which halves the speed of a CPU
+        # without it and costs precision everywhere.
+        for parameter, original in zip(trainable, originals, strict=True):
+            parameter.data = original
+        self._schedule = schedule
+        self._encoded = encoded
+        self._on_loss = on_loss
+        self._takes_positions = "logits_to_keep" in inspect.signature(type(_base(self.model)).forward).parameters
+        self.model_accepts_loss_kwargs = True  # compute_loss divides by the trained tokens of the whole step
+
+    def get_train_dataloader(self) -> DataLoader[Any]:
+        loader = DataLoader(
+            list(self._encoded),  # type: ignore[arg-type]
+            batch_sampler=ScheduledBatches(self._schedule.batches),
+            collate_fn=lambda batch: collate(batch, pad_id=self.processing_class.pad_token_id),
+            generator=torch.Generator(),  # its own, so that making an iterator draws nothing from the run's
+        )
+        return self.accelerator.prepare(loader)  # type: ignore[no-any-return]
+
+    def compute_loss(self, model: Any, inputs: dict[str, torch.Tensor], return_outputs: bool = False,
+                     num_items_in_batch: torch.Tensor | int | None = None) -> Any:
+        """Mean cross entropy over the trained tokens of the optimizer step; the head runs on their positions only."""
+        if return_outputs or not self._takes_positions:
+            return super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
+        loss = masked_loss(model, inputs, num_items_in_batch)
+        self._on_loss(loss)
+        return loss
+
+    def create_model_card(self, *arguments: Any, **keywords: Any) -> None:
+        """Checkpoints carry no card; the run folder says what they are."""
+
+
+def masked_loss(model: Any, inputs: dict[str, torch.Tensor], items: torch.Tensor | int | None) -> torch.Tensor:
+    """Summed cross entropy of the labelled tokens over `items` (their number, if None).
+
+    inputs: input_ids, attention_mask and labels, all [B, T]. A position is kept if any row of the batch
+    predicts a labelled token there; logits are [B, kept, vocabulary] instead of [B, T, vocabulary].
+    """
+    labels_BT = inputs["labels"][:, 1:]
+    kept = (labels_BT != IGNORED).any(dim=0).nonzero().flatten()
+    logits = model(input_ids=inputs["input_ids"], attention_mask=inputs["attention_mask"],
+                   logits_to_keep=kept, use_cache=False).logits
+    targets = labels_BT[:, kept]
+    is_trained = targets != IGNORED
+    total = torch.nn.functional.cross_entropy(logits[is_trained].float(), targets[is_trained], reduction="sum")
+    return total / (is_trained.sum() if items is None else items)
+
+
+def collate(batch: Sequence[EncodedExample], *, pad_id: int) -> dict[str, torch.Tensor]:
+    """Right-padded input_ids, attention_mask and labels, each int64 [B, T]. Padding never carries loss."""
+    width = max(example.tokens for example in batch)
+    input_ids = torch.full((len(batch), width), pad_id)
+    labels = torch.full((len(batch), width), IGNORED)
+    attention = torch.zeros((len(batch), width), dtype=torch.long)
+    for row, example in enumerate(batch):
+        ids = torch.tensor(example.input_ids)
+        input_ids[row, :example.tokens] = ids
+        labels[row, :example.tokens] = torch.where(torch.tensor(example.is_trained), ids, IGNORED)
+        attention[row, :example.tokens] = 1
+    return {"input_ids": input_ids, "attention_mask": attention, "labels": labels}
+
+
+def training_arguments(train: TrainSection, schedule: Schedule, *, folder: Path, precision: Precision) -> SFTConfig:
+    """The recipe in TRL's words. Checkpoints, evaluation and logs are the conductor's."""
+    return SFTConfig(
+        output_dir=str(folder),
+        max_steps=schedule.steps,
+        per_device_train_batch_size=train.batch_size,
+        gradient_accumulation_steps=train.accumulate,
+        learning_rate=train.learning_rate,
+        lr_scheduler_type=train.schedule if train.schedule != "constant" else "constant_with_warmup",
+        warmup_steps=schedule.warmup_steps,
+        weight_decay=train.weight_decay,
+        max_grad_norm=train.max_grad_norm,
+        optim="adamw_torch",
+        seed=train.seed,
+        data_seed=train.seed,
+        bf16=precision == "bf16",
+        fp16=precision == "fp16",
+        use_cpu=device_name() == "cpu",
+        gradient_checkpointing=train.gradient_checkpointing,
+        gradient_checkpointing_kwargs={"use_reentrant": False} if train.gradient_checkpointing else None,
+        max_length=None,
+        dataset_kwargs={"skip_prepare_dataset": True},
+        remove_unused_columns=False,
+        save_strategy="no",
+        eval_strategy="no",
+        logging_strategy="steps",
+        logging_steps=1,
+        logging_nan_inf_filter=False,
+        report_to="none",
+        disable_tqdm=True,
+        dataloader_num_workers=0,
+        dataloader_pin_memory=False,
+    )
+
+
+def _base(model: Any) -> Any:
+    return model.get_base_model() if hasattr(model, "get_base_model") else model

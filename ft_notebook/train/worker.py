@@ -1,0 +1,285 @@
+"""The worker: a process of its own that trains one run and says everything in the run's event log.
+
+    python -m ft_notebook.train.worker RUN_FOLDER [--plan]
+
+Started by `supervise.py`. Outlives the notebook. Ends with status 0 when the log says how it went.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import shutil
+import signal
+import sys
+import traceback
+from collections.abc import Sequence
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from ft_notebook.errors import CheckpointError, DataError, FtError, NonFiniteError, OutOfMemoryError
+from ft_notebook.events import ErrorEvent, Event, MessageEvent, ResumeEvent, RunState, StateEvent, StepEvent
+from ft_notebook.plugins import registry
+from ft_notebook.recipe.schema import Recipe
+from ft_notebook.store import checkpoints
+from ft_notebook.store.log import RunLog, effective_events
+from ft_notebook.store.run_folder import RunFolder
+from ft_notebook.train.sinks import SinkFan
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Train, resume or plan the run in a folder."""
+    parser = argparse.ArgumentParser(prog="ft_notebook.train.worker")
+    parser.add_argument("run_folder", type=Path)
+    parser.add_argument("--plan", action="store_true", help="say the plan and train nothing")
+    options = parser.parse_args(arguments)
+    run = RunFolder(options.run_folder)
+    with run.worker_lock(), run.open_log() as log:
+        worker = Worker(run, log)
+        signal.signal(signal.SIGTERM, worker.ask_to_stop)
+        signal.signal(signal.SIGINT, worker.ask_to_stop)
+        # The one broad border of the worker: whatever goes wrong is recorded in the run.
+        try:
+            worker.plan() if options.plan else worker.work()
+        except FtError as error:
+            worker.fail(error)
+        except Exception as error:  # noqa: BLE001
+            worker.fail(worker.out_of_memory() if _is_out_of_memory(error) else error)
+        finally:
+            worker.sinks.close()
+    return 0
+
+
+class Worker:
+    """One run's way from its folder to its report."""
+
+    def __init__(self, run: RunFolder, log: RunLog) -> None:
+        self._run, self._log = run, log
+        self._recipe: Recipe = run.recipe()
+        self._is_asked_to_stop = False
+        self.sinks = SinkFan(run.path)
+
+    def say(self, event: Event) -> Event:
+        """Append to the log, then tell the plugins' sinks."""
+        said = self._log.append(event)
+        for problem in self.sinks.emit(said):
+            self._log.append(MessageEvent(level="warning", text=problem))
+        return said
+
+    def ask_to_stop(self, signal_number: int, frame: FrameType | None) -> None:
+        """SIGTERM and SIGINT stop like a request does: with a checkpoint, after the step."""
+        self._is_asked_to_stop = True
+
+    def plan(self) -> None:
+        """Say the plan; train nothing."""
+        self._prepare()
+
+    def work(self) -> None:
+        """Train from the newest checkpoint, or from the start; then compare, unless stopped."""
+        self._enter("preparing")
+        checkpoints.sweep(self._run)
+        for problem in registry().problems:
+            self._message(problem, level="warning")
+        resume = self._resume_point()
+        self._prepare()
+        if self._is_asked_to_stop or self._stop_was_requested():
+            self._enter("stopped", "before the first step" if resume is None else f"at step {resume[0]}")
+            return
+        self._train(resume)
+
+    def fail(self, error: BaseException) -> None:
+        """Record why the run failed."""
+        text = str(error) or type(error).__name__
+        if not isinstance(error, FtError):
+            text = f"The worker failed: {type(error).__name__}: {text}"
+        self.say(ErrorEvent(
+            kind=type(error).__name__, text=text,
+            traceback="".join(traceback.format_exception(error)),
+            example_ids=list(error.example_ids) if isinstance(error, NonFiniteError) else [],
+        ))
+        self._enter("failed")
+        traceback.print_exception(error, file=sys.stderr)
+
+    def out_of_memory(self) -> OutOfMemoryError:
+        """What to change when memory was not enough."""
+        train = self._recipe.train
+        return OutOfMemoryError(
+            f"Memory was not enough for batches of {train.batch_size} examples; set `train: {{batch_size: "
+            f"{max(1, train.batch_size // 2)}, accumulate: {train.accumulate * 2}}}`"
+            + (" or lower `data: {max_tokens: ...}`." if train.gradient_checkpointing else
+               ", `train: {gradient_checkpointing: true}`, or lower `data: {max_tokens: ...}`.")
+        )
+
+    def _prepare(self) -> None:
+        """Model folder, tokens, schedule and plan; nothing that takes much memory."""
+        from ft_notebook.models.catalog import find_model
+        from ft_notebook.models.load import load_tokenizer, resolve_precision
+        from ft_notebook.train.encode import encode_run, leave_for_views
+        from ft_notebook.train.planning import plan_of
+        from ft_notebook.train.schedule import make_schedule
+
+        recipe = self._recipe
+        self._model = find_model(recipe.model, say=self._message)
+        self._tokenizer = load_tokenizer(self._model)
+        report = self._run.data_report()
+        objective_name = recipe.objective.name if recipe.objective.name != "auto" else str(report["objective"])
+        objective = registry().get("objective", objective_name)
+        self._method = registry().get("method", recipe.method.name)
+        self._data = encode_run(self._run, objective, self._tokenizer, recipe.data)
+        if not self._data.train:
+            raise DataError("no example is left to train on; hold out fewer.")
+        leave_for_views(self._run, self._data, self._tokenizer)
+        self._precision = resolve_precision(recipe.train.precision)
+        self._schedule = make_schedule(
+            [example.tokens for example in self._data.train_tokens], recipe.train, recipe.evaluate
+        )
+        plan = plan_of(recipe, self._model, self._method, self._data, self._schedule, self._precision)
+        self.say(plan)
+        for note in plan.notes:
+            self._message(note, level="warning")
+        self._max_new_tokens = recipe.evaluate.max_new_tokens or self._answer_budget()
+
+    def _answer_budget(self) -> int:
+        from ft_notebook.evaluate.generate import answer_budget
+
+        # Every trained token of a multi-turn example counts as one answer here: longer than need be, never cut.
+        return answer_budget([example.trained_tokens for example in self._data.train_tokens])
+
+    def _resume_point(self) -> tuple[int, Path] | None:
+        """The newest valid checkpoint; says from where training goes on if there was training before."""
+        was_trained = any(isinstance(event, StepEvent) for event in self._run.events())
+        if not was_trained:
+            return None
+        found = checkpoints.newest_valid(self._run)
+        problems = checkpoints.problems(self._run) if found is None else found[2]
+        for sentence in problems:
+            self._message(sentence, level="warning")
+        step = found[0] if found else 0
+        self.say(ResumeEvent(from_step=step, detail="from a verified checkpoint" if found else
+                             "from the start: there is no checkpoint that verifies"))
+        return (step, found[1]) if found else None
+
+    def _train(self, resume: tuple[int, Path] | None) -> None:
+        import transformers
+
+        from ft_notebook.models.load import load_model
+        from ft_notebook.plugins import guarded
+        from ft_notebook.train.conductor import Conductor, StoppedWhilePaused, progress_from
+
+        recipe = self._recipe
+        transformers.set_seed(recipe.train.seed)
+        model = guarded(
+            "method", self._method.name, self._method.apply,
+            load_model(self._model, precision=self._base_precision(),
+                       method=recipe.method if self._method.is_quantized else None),
+            recipe.method,
+        )
+        self._name_base(model)
+        progress = progress_from(effective_events(self._run.events()))
+        conductor = Conductor(
+            self._run, recipe, self._data, self._schedule, tokenizer=self._tokenizer, say=self.say,
+            progress=progress, max_new_tokens=self._max_new_tokens, is_asked_to_stop=lambda: self._is_asked_to_stop,
+        )
+        conductor.last_step = resume[0] if resume else 0
+        self._enter("training")
+        if resume is None:
+            conductor.evaluate(model, 0)
+        if resume is None or resume[0] < self._schedule.steps:
+            try:
+                self._run_trainer(model, conductor, resume)
+            except StoppedWhilePaused:
+                conductor.is_stopped = True
+        if conductor.is_stopped:
+            self._enter("stopped", f"at step {conductor.last_step}, with a committed checkpoint")
+            return
+        self._close(model, conductor)
+
+    def _run_trainer(self, model: Any, conductor: Any, resume: tuple[int, Path] | None) -> None:
+        from datasets import Dataset
+
+        from ft_notebook.train.trainer import ScheduledTrainer, training_arguments
+
+        trainer = ScheduledTrainer(
+            model=model,
+            args=training_arguments(self._recipe.train, self._schedule, folder=self._run.staging_path,
+                                    precision=self._precision),
+            train_dataset=Dataset.from_dict({"input_ids": [self._data.train_tokens[0].input_ids],
+                                             "labels": [self._data.train_tokens[0].input_ids]}),
+            processing_class=self._tokenizer,
+            callbacks=[conductor],
+            schedule=self._schedule,
+            encoded=self._data.train_tokens,
+            on_loss=conductor.note_loss,
+        )
+        from transformers import PrinterCallback
+
+        trainer.remove_callback(PrinterCallback)
+        trainer.train(resume_from_checkpoint=str(resume[1]) if resume else None)
+        gc.collect()
+
+    def _close(self, model: Any, conductor: Any) -> None:
+        from ft_notebook.models.load import load_model
+        from ft_notebook.train.closing import copy_to_output, keep_adapter, load_weights, say_choice, write_report
+
+        self._enter("evaluating")
+        step = self._best_step(conductor)
+        load_weights(model, checkpoints.path_of(self._run, step))
+        say_choice(self.say, step, conductor.last_step)
+        adapter = keep_adapter(self._run, step)
+        if self._recipe.evaluate.at_end and self._data.heldout:
+            write_report(
+                self._run, self._recipe, model, self._tokenizer, self._data, say=self.say,
+                load_base=lambda: load_model(self._model, precision=self._precision),
+                max_new_tokens=self._max_new_tokens,
+            )
+        if self._recipe.output.folder:
+            self._message(f"The adapter was copied to {copy_to_output(adapter, self._recipe.output.folder)}.")
+        shutil.rmtree(self._run.staging_path, ignore_errors=True)
+        self._enter("finished")
+
+    def _best_step(self, conductor: Any) -> int:
+        """The step with the lowest held-out loss whose checkpoint verifies, else the newest valid one."""
+        best: int | None = conductor.progress.best_step
+        if best:
+            try:
+                checkpoints.verify(checkpoints.path_of(self._run, best))
+                return best
+            except CheckpointError as error:
+                self._message(f"The best checkpoint (step {best}) cannot be used: {error}", level="warning")
+        found = checkpoints.newest_valid(self._run)
+        if found is None:
+            raise CheckpointError("No checkpoint of this run verifies, so there is no adapter to keep.")
+        return found[0]
+
+    def _base_precision(self) -> Any:
+        """Parameters that train are kept in float32; autocast computes in the run's precision."""
+        return "fp32" if self._recipe.method.name == "full" else self._precision
+
+    def _name_base(self, model: Any) -> None:
+        """An adapter names its base by a name that works on other machines, never by a cache path."""
+        from ft_notebook.models.catalog import EMBEDDED_HUB_ID
+        from ft_notebook.recipe.schema import DEFAULT_MODEL
+
+        for config in getattr(model, "peft_config", {}).values():
+            config.base_model_name_or_path = EMBEDDED_HUB_ID if self._model.name == DEFAULT_MODEL else self._model.name
+
+    def _stop_was_requested(self) -> bool:
+        return any(request.kind == "stop" for request in self._run.take_requests())
+
+    def _enter(self, state: RunState, detail: str = "") -> None:
+        self.say(StateEvent(state=state, detail=detail))
+
+    def _message(self, text: str, *, level: Any = "info") -> None:
+        self.say(MessageEvent(level=level, text=text))
+
+
+def _is_out_of_memory(error: BaseException) -> bool:
+    torch = sys.modules.get("torch")
+    if isinstance(error, MemoryError) or (torch is not None and isinstance(error, torch.OutOfMemoryError)):
+        return True
+    return isinstance(error, RuntimeError) and "can't allocate memory" in str(error)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
