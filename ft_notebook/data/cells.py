@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 
 from ft_notebook.data.source import Row, RowError
+from ft_notebook.recipe.names import quoted
 
 MAX_CELL_CHARS = 1_000_000
 """Longer than any context a model has; a cell beyond it is a file that went into a cell by mistake."""
@@ -16,15 +17,15 @@ MAX_CELL_CHARS = 1_000_000
 def text_of(row: Row, column: str, *, is_required: bool = True) -> str:
     """The cell as text. Numbers are written as text; null, NaN, lists and control characters are refused."""
     if column not in row.values:
-        raise fault(row, f"lacks the column `{column}`, which other rows have")
+        raise fault(row, f"lacks the column {quoted(column)}, which other rows have")
     value = row.values[column]
     if value is None and not is_required:
         return ""
     text = number_text(value)
     if text is None:
-        text = checked_text(row, value, f"`{column}`")
+        text = checked_text(row, value, quoted(column))
     if is_required and not text.strip():
-        raise fault(row, f"`{column}` is empty; fill it or delete the row")
+        raise fault(row, f"{quoted(column)} is empty; fill it or delete the row")
     return text
 
 

@@ -7,6 +7,7 @@ wrong mask trains the wrong thing. Called by the objectives, in the worker.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -32,7 +33,7 @@ Encode = Callable[[Example, Any, DataSection], EncodedExample]
 def encode_all(
     examples: Sequence[Example], encode: Encode, tokenizer: Any, data: DataSection
 ) -> list[EncodedExample]:
-    """Encode every example and check the whole; faults of several rows become one error with their numbers."""
+    """Encode every example; faults of several rows become one error with their numbers. See `check_encoded`."""
     encoded: list[EncodedExample] = []
     faults: list[DataError] = []
     for example in examples:
@@ -43,7 +44,6 @@ def encode_all(
             if len(faults) >= MAX_FAULTS:
                 break
     raise_faults(faults)
-    check_encoded(encoded, tokenizer, data)
     return encoded
 
 
@@ -101,9 +101,7 @@ def _trained_turns(
 
 def _tokens_between(offsets: Sequence[tuple[int, int]], start: int, end: int) -> range:
     """Indices of the tokens that start in [start, end); offsets grow."""
-    first = next((index for index, (begin, _) in enumerate(offsets) if begin >= start), len(offsets))
-    last = next((index for index in range(first, len(offsets)) if offsets[index][0] >= end), len(offsets))
-    return range(first, last)
+    return range(bisect_left(offsets, (start, -1)), bisect_left(offsets, (end, -1)))
 
 
 def _refuse_special(example: Example, tools: TokenTools) -> None:

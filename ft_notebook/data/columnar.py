@@ -8,6 +8,7 @@ from typing import Any
 
 from ft_notebook.data.source import TableBuilder
 from ft_notebook.errors import DataError
+from ft_notebook.recipe.names import quoted
 
 BATCH_ROWS = 64   # bounds memory when dictionary-coded cells unfold
 
@@ -61,7 +62,7 @@ def add_batches(batches: Iterable[Any], builder: TableBuilder, origin: str) -> N
 def _check_columns(origin: str, names: list[str]) -> None:
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
-        raise DataError(f"{origin}: the column {', '.join(f'`{name}`' for name in twice)} stands there more than once; "
+        raise DataError(f"{origin}: the column {', '.join(map(quoted, twice))} stands there more than once; "
                         "give every column its own name")
 
 

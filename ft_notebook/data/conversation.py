@@ -24,7 +24,7 @@ MAX_TURNS = 10_000
 def turns_of(row: Row, column: str) -> list[Mapping[str, Any]]:
     """The turns in a cell: a list of objects, or the same as JSON text (as a CSV holds it)."""
     if column not in row.values:
-        raise fault(row, f"lacks the column `{column}`, which other rows have")
+        raise fault(row, f"lacks the column {quoted(column)}, which other rows have")
     turns = row.values[column]
     if isinstance(turns, str):
         try:

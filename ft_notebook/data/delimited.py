@@ -10,6 +10,7 @@ from pathlib import Path
 from ft_notebook.data.source import TableBuilder, rows_phrase
 from ft_notebook.data.textfiles import MAX_LINE_BYTES, text_lines
 from ft_notebook.errors import DataError
+from ft_notebook.recipe.names import quoted
 
 
 def read_csv(path: Path, builder: TableBuilder) -> None:
@@ -78,7 +79,7 @@ def _header(path: Path, names: list[str], builder: TableBuilder) -> list[str]:
         builder.notes.append(f"{path.name}: a column without a name is called `{columns[unnamed[0]]}`")
     twice = sorted({name for name in columns if columns.count(name) > 1})
     if twice:
-        raise DataError(f"{path.name}: the header names {', '.join(f'`{name}`' for name in twice)} more than once; "
+        raise DataError(f"{path.name}: the header names {', '.join(map(quoted, twice))} more than once; "
                         "give every column its own name")
     return columns
 

@@ -9,7 +9,7 @@ from ft_notebook.data.source import Table
 from ft_notebook.errors import DataError
 from ft_notebook.hooks import DataFormat
 from ft_notebook.plugins import guarded, registry
-from ft_notebook.recipe.names import did_you_mean
+from ft_notebook.recipe.names import did_you_mean, quoted
 from ft_notebook.recipe.schema import DataSection
 
 MAX_NAMED_COLUMNS = 20
@@ -24,7 +24,7 @@ class Shape:
 
     def spoken(self) -> str:
         """`prompt-completion: prompt = `question`, completion = `reply``."""
-        return f"{self.format.name}: " + ", ".join(f"{role} = `{column}`" for role, column in self.columns.items())
+        return f"{self.format.name}: " + _pairs(self.columns)
 
 
 def find_shape(table: Table, section: DataSection) -> Shape:
@@ -121,10 +121,10 @@ def _template(roles: Sequence[str], columns: Sequence[str]) -> str:
 
 
 def _pairs(columns: Mapping[str, str]) -> str:
-    return ", ".join(f"{role} = `{column}`" for role, column in columns.items())
+    return ", ".join(f"{role} = {quoted(column)}" for role, column in columns.items())
 
 
 def _named(columns: Sequence[str]) -> str:
-    shown = ", ".join(f"`{column[:60]}`" for column in columns[:MAX_NAMED_COLUMNS])
+    shown = ", ".join(quoted(column, 60) for column in columns[:MAX_NAMED_COLUMNS])
     more = len(columns) - MAX_NAMED_COLUMNS
     return f"{shown} and {more} more" if more > 0 else shown

@@ -13,6 +13,7 @@ from ft_notebook.data.conversation import check_order, message_of, turns_of, unu
 from ft_notebook.data.examples import Content, Message
 from ft_notebook.data.source import Row, Table, rows_phrase
 from ft_notebook.errors import DataError
+from ft_notebook.recipe.names import quoted
 
 SAMPLE_ROWS = 50
 
@@ -40,7 +41,7 @@ class ColumnFormat:
             if not columns and role not in self.optional:
                 return None
             if len(columns) > 1:
-                named = " or ".join(f"`{column}`" for column in columns)
+                named = " or ".join(map(quoted, columns))
                 raise DataError(f"both could be the {role} of the format {self.name}: {named}; write "
                                 f"`columns: {{{role}: {columns[0]}}}` or `columns: {{{role}: {columns[1]}}}`")
             if columns:
@@ -58,7 +59,7 @@ class ColumnFormat:
     def notes(self, table: Table, columns: Mapping[str, str]) -> list[str]:
         """What happens to values on the way, said aloud. Called after every row was read well."""
         return [
-            f"numbers in `{column}` are used as text ({rows_phrase(numbers)})"
+            f"numbers in {quoted(column)} are used as text ({rows_phrase(numbers)})"
             for column in columns.values()
             if (numbers := [row.number for row in table.rows if number_text(row.values.get(column)) is not None])
         ]
@@ -172,7 +173,7 @@ class Chat(ColumnFormat):
         for row in table.rows:
             for key in dict.fromkeys(unused_keys(turns_of(row, columns["messages"]))):
                 unused.setdefault(key, []).append(row.number)
-        return [f"messages have the key `{key}`, which is not used ({rows_phrase(numbers)})"
+        return [f"messages have the key {quoted(key)}, which is not used ({rows_phrase(numbers)})"
                 for key, numbers in unused.items()]
 
 

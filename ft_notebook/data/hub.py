@@ -16,6 +16,8 @@ from ft_notebook.data.source import Table, TableBuilder
 from ft_notebook.errors import DataError
 
 _HUB_ID = re.compile(r"^(?P<id>[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*)(:(?P<split>[\w.-]+))?$")
+_ENDPOINT = "https://huggingface.co"
+CONNECT_TIMEOUT_S = 10.0
 _OFF = ("HF_HUB_OFFLINE", "HF_DATASETS_OFFLINE")
 
 
@@ -47,13 +49,15 @@ def _load(hub_id: str, split: str | None, builder: TableBuilder) -> Any:
     import httpx
 
     try:
+        # One short look first: `datasets` itself tries for half a minute where there is no network.
+        httpx.head(os.environ.get("HF_ENDPOINT", _ENDPOINT), timeout=CONNECT_TIMEOUT_S)
         names = datasets.get_dataset_split_names(hub_id)
         chosen = _choose_split(hub_id, names, split, builder)
         return datasets.load_dataset(hub_id, split=chosen)
     except datasets.exceptions.DatasetNotFoundError:
         raise DataError(f"the hub has no dataset `{hub_id}` that can be read without an account; "
                         "check the spelling, or name a file") from None
-    except (httpx.HTTPError, ConnectionError, TimeoutError) as error:
+    except (httpx.HTTPError, httpx.InvalidURL, ConnectionError, TimeoutError) as error:
         raise DataError(f"`{hub_id}` looks like a dataset on the hub, which cannot be reached "
                         f"({type(error).__name__}); name a file, or try again with a connection") from None
     except (OSError, ValueError, RuntimeError, datasets.exceptions.DatasetsError) as error:

@@ -39,7 +39,8 @@ def check_encoded(encoded: Sequence[EncodedExample], tokenizer: Any, data: DataS
         raise DataError("there is no example to train on")
     untrained = [example.row for example in encoded if not example.trained_tokens]
     if len(untrained) == len(encoded):
-        raise DataError(f"no token of any example would carry loss{_why(data)}; nothing would be trained", rows=untrained)
+        raise DataError(f"no token of any example would carry loss{_why(data)}, so nothing would be trained",
+                        rows=untrained)
     if untrained:
         raise DataError(f"{rows_phrase(untrained)}: no token would carry loss{_why(data)}; shorten or delete them, or "
                         "raise `max_tokens`", rows=untrained)
@@ -88,7 +89,7 @@ def _trains_an_end(example: EncodedExample, marks: Sequence[tuple[int, ...]]) ->
 
 def _end_marks(tokenizer: Any) -> list[tuple[int, ...]]:
     """Token sequences that end an answer: what the template writes after one, and the end token."""
-    marks = [] if tokenizer.eos_token_id is None else [(int(tokenizer.eos_token_id),)]
+    marks: list[tuple[int, ...]] = [] if tokenizer.eos_token_id is None else [(int(tokenizer.eos_token_id),)]
     tools = tools_of(tokenizer)
     try:
         text = render(_PROBE, tokenizer)

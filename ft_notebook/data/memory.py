@@ -11,6 +11,7 @@ from typing import Any
 from ft_notebook.data.columnar import add_arrow_table
 from ft_notebook.data.source import Table, TableBuilder
 from ft_notebook.errors import DataError
+from ft_notebook.recipe.names import quoted
 
 BATCH_ROWS = 1000
 
@@ -150,7 +151,7 @@ def _only_split(splits: Any, builder: TableBuilder) -> Any:
 def _check_names(names: list[str], origin: str) -> None:
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
-        raise DataError(f"{origin} has the column {', '.join(f'`{name}`' for name in twice)} more than once; "
+        raise DataError(f"{origin} has the column {', '.join(map(quoted, twice))} more than once; "
                         "give every column its own name")
 
 

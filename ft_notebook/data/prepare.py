@@ -18,6 +18,7 @@ from ft_notebook.data.source import Row, Table, raise_faults
 from ft_notebook.data.split import copies, refuse_overlap, split
 from ft_notebook.errors import DataError, PluginError
 from ft_notebook.plugins import guarded, registry
+from ft_notebook.recipe.names import quoted
 from ft_notebook.recipe.schema import DataSection
 
 MAX_FAULTS = 10_000   # rows with faults that are counted before reading stops
@@ -65,7 +66,7 @@ def prepare(
     contents = _contents(table, shape, section)
     notes = [f"{len(table.rows):,} rows read as {shape.spoken()}", *table.notes, *_unused(table, shape),
              *_format_notes(table, shape)]
-    chosen = _objective(objective, contents)
+    chosen = _objective(objective, contents, notes)
     if section.heldout == "":
         raise DataError("`heldout:` is empty; write a share such as 0.2, or the source of a file")
     if isinstance(section.heldout, str):
@@ -146,14 +147,13 @@ def _heldout(
     return _examples(table, contents, ids_after=ids_after)
 
 
-def _objective(asked: str, contents: Sequence[Content]) -> str:
+def _objective(asked: str, contents: Sequence[Content], notes: list[str]) -> str:
     is_text = not contents[0].messages
     if asked == "sft" and is_text:
         raise DataError("the objective `sft` needs prompts and answers, but these rows are plain text; "
                         "write `objective: text`, or name the columns")
     if asked == "text" and not is_text:
-        raise DataError("the objective `text` needs plain text, but these rows are prompts and answers; "
-                        "write `objective: sft`, or `data: {format: text}` with the column of the text")
+        notes.append("the objective `text` puts loss on prompts too; `objective: sft` trains the answers only")
     if asked != "auto":
         return asked
     return "text" if is_text else "sft"
@@ -163,7 +163,7 @@ def _unused(table: Table, shape: Shape) -> list[str]:
     unused = [column for column in table.columns if column not in shape.columns.values()]
     if not unused:
         return []
-    shown = ", ".join(f"`{column}`" for column in unused[:10]) + (" …" if len(unused) > 10 else "")
+    shown = ", ".join(map(quoted, unused[:10])) + (" …" if len(unused) > 10 else "")
     return [f"columns that are not used: {shown}"]
 
 

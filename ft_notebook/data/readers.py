@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 from ft_notebook.data.source import TableBuilder, numbers_phrase, rows_phrase
 from ft_notebook.data.textfiles import text_lines
 from ft_notebook.errors import DataError
+from ft_notebook.recipe.names import quoted
 
 MAX_DEPTH = 32
 MAX_JSON_BYTES = 256 * 2**20   # a JSON file is parsed as a whole, unlike JSON lines
@@ -170,9 +172,8 @@ def _parse(text: str) -> Any:
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     values = dict(pairs)
     if len(values) < len(pairs):
-        names = [key for key, _ in pairs]
-        twice = next(key for key in values if names.count(key) > 1)
-        raise _NotJson(f"the key `{twice[:80]}` stands twice in one object")
+        twice = Counter(key for key, _ in pairs).most_common(1)[0][0]
+        raise _NotJson(f"the key {quoted(twice)} stands twice in one object")
     return values
 
 

@@ -12,7 +12,7 @@ from ft_notebook.data.samples import SAMPLES
 from ft_notebook.data.source import Table
 from ft_notebook.errors import DataError, PluginError
 from ft_notebook.plugins import guarded, registry
-from ft_notebook.recipe.names import did_you_mean
+from ft_notebook.recipe.names import did_you_mean, quoted
 
 MAX_LISTED_FILES = 2000
 
@@ -52,7 +52,7 @@ def _unknown(name: str, objects: Mapping[str, object]) -> DataError:
     readable = [key for key, value in objects.items() if not key.startswith("_") and is_data(value)]
     looks_like_path = "/" in name or data_ending(name) is not None
     what = "there is no file" if looks_like_path else "there is no file, object of the notebook or sample called"
-    return DataError(f"{what} `{name[:200]}`.{did_you_mean(name, [*files, *readable, *samples])}")
+    return DataError(f"{what} {quoted(name)}.{did_you_mean(name, [*files, *readable, *samples])}")
 
 
 def _files_beside(name: str) -> list[str]:

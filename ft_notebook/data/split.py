@@ -15,7 +15,8 @@ def copy_key(content: Content) -> str:
     """The same for copies of one example: equal but for case and white space."""
     parts = [content.text or ""]
     for message in content.messages:
-        parts += [message.role, message.content, json.dumps(message.tool_calls, sort_keys=True)]
+        calls = json.dumps(message.tool_calls, sort_keys=True) if message.tool_calls else ""
+        parts += [message.role, message.content, calls]
     folded = "\x1f".join(" ".join(part.casefold().split()) for part in parts)
     return hashlib.sha256(folded.encode()).hexdigest()
 

@@ -6,10 +6,9 @@ the model would see it, and ends with the end-of-turn token that the template wr
 
 from __future__ import annotations
 
-import os.path
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ft_notebook.data.examples import Message
@@ -26,6 +25,11 @@ FALLBACK_TEMPLATE = (
 )
 """For models without a chat template. The prompt ends before the space, which belongs to the answer's first token."""
 
+_REWRITES = (
+    "the model's chat template writes an answer or the turns before it differently when another turn follows (some "
+    "strip earlier thoughts), so it cannot be told which tokens are the answer; try `train_on: last`, or one answer "
+    "a row"
+)
 _GENERATION_MARK = re.compile(r"\{%-?\s*generation\s*-?%\}")
 
 
@@ -53,7 +57,8 @@ def render(messages: Sequence[Message], tokenizer: Any, *, for_answer: bool = Fa
 
     try:
         text = tokenizer.apply_chat_template(
-            _as_dicts(messages), tokenize=False, add_generation_prompt=for_answer, chat_template=_template_of(tokenizer),
+            _as_dicts(messages), tokenize=False, add_generation_prompt=for_answer,
+            chat_template=None if has_template(tokenizer) else FALLBACK_TEMPLATE,   # None: the tokenizer's own
         )
     # Whatever a template's expressions raise is the template's refusal of these messages.
     except (jinja2.TemplateError, TypeError, ValueError, LookupError, AttributeError, ArithmeticError,
@@ -77,52 +82,55 @@ def find_turns(
     marked = _marked_starts(messages, tokenizer, full)
     turns: list[Turn] = []
     for index in answers:
-        start = marked.get(index)
-        if start is None:
-            start = _start(messages, tokenizer, full, index)
-        is_last = index == len(messages) - 1
-        alone = full if is_last else render(messages[: index + 1], tokenizer)
+        alone = full if index == len(messages) - 1 else render(messages[: index + 1], tokenizer)
         # What the rendering up to this answer and the whole one share ends before the next turn's header.
-        limit = len(os.path.commonprefix([full, alone]))
-        turns.append(_turn(messages[index], full, start=start, limit=limit, special=special,
-                           is_prefix=limit == len(alone.rstrip()) or full.startswith(alone)))
+        limit = _shared_length(full, alone)
+        start = _start(messages, tokenizer, full, index=index, marked=marked.get(index))
+        if messages[index].tool_calls:
+            turns.append(_tool_turn(messages[index], full, start=start, limit=limit, special=special))
+            continue
+        turn = _turn(messages[index], full, start=start, limit=limit, special=special, is_whole=limit == len(alone))
+        content_start = turn.content_end - len(messages[index].content.strip())
+        if full[start:content_start].strip() and index not in marked and _lacks_prompt(messages[:index], tokenizer):
+            turn = replace(turn, start=content_start)   # what stands before the content is the turn's header
+        turns.append(turn)
     return turns
 
 
-def _start(messages: Sequence[Message], tokenizer: Any, full: str, index: int) -> int:
-    if index == 0:
-        raise TemplateFault("it starts with an assistant message; put the user's message, or a system message, before it")
-    prompt = render(messages[:index], tokenizer, for_answer=True)
+def _lacks_prompt(messages: Sequence[Message], tokenizer: Any) -> bool:
+    """Whether the template ignores that an answer is asked for, so that the prompt ends before its header."""
+    return render(messages, tokenizer, for_answer=True) == render(messages, tokenizer)
+
+
+def _start(
+    messages: Sequence[Message], tokenizer: Any, full: str, *, index: int, marked: int | None
+) -> int:
+    """Where the prompt for the answer ends, or where the template's own mark says that the answer starts."""
+    if index == 0 and marked is None:
+        raise TemplateFault("it starts with an assistant message; put the user's message or a system message before it")
+    prompt = render(messages[:index], tokenizer, for_answer=True) if index else ""
+    if marked is not None:   # marks that take in the header are put right where the prompt shows it
+        return max(marked, len(prompt) if full.startswith(prompt) else 0)
     if not full.startswith(prompt):
-        raise TemplateFault(
-            "the model's chat template rewrites earlier turns when a later one follows (some strip earlier "
-            "thoughts), so the tokens of the answer cannot be told from the prompt; try `train_on: last`, or one "
-            "answer a row"
-        )
-    start = len(prompt)
-    content = messages[index].content.strip()
-    at = full.find(content, start)
-    if at > start and full[start:at].strip() and prompt == render(messages[:index], tokenizer):
-        return at   # a template without generation prompt: its header stands between prompt and answer
-    return start
+        raise TemplateFault(_REWRITES)
+    return len(prompt)
 
 
 def _turn(
-    message: Message, full: str, *, start: int, limit: int, special: re.Pattern[str], is_prefix: bool
+    message: Message, full: str, *, start: int, limit: int, special: re.Pattern[str], is_whole: bool
 ) -> Turn:
-    if message.tool_calls:
-        return _tool_turn(message, full, start=start, limit=limit, special=special)
-    content = message.content.strip()
-    content_end = _content_end(content, full, start=start, limit=limit, special=special)
+    """is_whole: whether the rendering up to this answer is kept as it is when other turns follow."""
+    content_end = _content_end(message.content.strip(), full, start=start, limit=limit, special=special)
+    if content_end is None and not is_whole:
+        raise TemplateFault(_REWRITES)
     if content_end is None:
         raise TemplateFault("the model's chat template changes or leaves out the answer, so training on it would "
                             "not teach what the row says")
     mark = _special_after(full, content_end, limit, special)
     if mark is not None:
         return Turn(start, content_end, mark)
-    if not is_prefix:
-        raise TemplateFault("the model's chat template ends an answer differently when another turn follows, so its "
-                            "end cannot be told; try `train_on: last`, or one answer a row")
+    if not is_whole:
+        raise TemplateFault(_REWRITES)
     return Turn(start, content_end, content_end + len(full[content_end:limit].rstrip()))
 
 
@@ -173,17 +181,19 @@ def _marked_starts(messages: Sequence[Message], tokenizer: Any, full: str) -> di
     return {index: int(start) for index, (start, _) in zip(answers, spans[0], strict=True)}
 
 
-def _template_of(tokenizer: Any) -> str | None:
-    """None lets the tokenizer choose its own."""
-    return None if has_template(tokenizer) else FALLBACK_TEMPLATE
-
-
 def _as_dicts(messages: Sequence[Message]) -> list[dict[str, Any]]:
     return [
         {"role": message.role, "content": message.content}
         | ({"tool_calls": list(message.tool_calls)} if message.tool_calls else {})
         for message in messages
     ]
+
+
+def _shared_length(one: str, other: str) -> int:
+    """How many characters both start with."""
+    if one.startswith(other):
+        return len(other)
+    return next((at for at, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))
 
 
 def _one_line(error: Exception) -> str:

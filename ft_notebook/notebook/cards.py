@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from ft_notebook.evaluate.report import ExampleResult, Report
 from ft_notebook.events import PlanEvent
 from ft_notebook.notebook.curve import loss_curve
 from ft_notebook.notebook.facts import (
@@ -19,6 +19,9 @@ from ft_notebook.notebook.facts import (
 )
 from ft_notebook.notebook.render import Html, card, join, marked_difference, table, tag
 from ft_notebook.notebook.view import RunView, size
+
+if TYPE_CHECKING:
+    from ft_notebook.evaluate.report import ExampleResult, Report
 
 _MESSAGES_SHOWN = 4
 _EXAMPLES_SHOWN = 3         # each way; the report holds all of them

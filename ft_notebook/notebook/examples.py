@@ -34,7 +34,8 @@ class TokenizedExample:
     @property
     def title(self) -> str:
         cut = ", cut to fit" if self.is_truncated else ""
-        return (f"row {self.row} ({self.split}) as the model sees it: {len(self.tokens)} tokens, "
+        split = "held out" if self.split == "heldout" else self.split
+        return (f"row {self.row} ({split}) as the model sees it: {len(self.tokens)} tokens, "
                 f"{sum(self.is_trained)} trained (bold, underlined){cut}")
 
     def __repr__(self) -> str:

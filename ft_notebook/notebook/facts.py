@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from ft_notebook.evaluate.report import MetricResult, Report
 from ft_notebook.events import RunState
 from ft_notebook.notebook.view import RunView, duration, size
 from ft_notebook.recipe.schema import Recipe
+
+if TYPE_CHECKING:
+    from ft_notebook.evaluate.report import MetricResult, Report
 
 _QUANTIZED = "qlora"
 

@@ -9,6 +9,7 @@ user are one line without a traceback.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -37,6 +38,8 @@ def register(ip: Any) -> None:
 
     ip.register_magics(FinetuneMagics(ip))
     add_matcher(ip)
+    # So that the first cell need not wait for it; one that comes too soon waits for the rest only.
+    threading.Thread(target=_import_ahead, name="ft_notebook imports", daemon=True).start()
 
 
 @magics_class
@@ -136,6 +139,14 @@ def _given(magic: Any, line: str) -> Any:
         return parse_argstring(magic, line)
     except ValueError as error:     # the shell-like splitting of the line
         raise UsageError(f"the first line cannot be read: {str(error).lower()}") from None
+
+
+def _import_ahead() -> None:
+    from ft_notebook.data import prepare  # noqa: F401
+    from ft_notebook.notebook import launch  # noqa: F401
+    from ft_notebook.plugins import registry
+
+    registry()
 
 
 @contextmanager

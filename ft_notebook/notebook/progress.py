@@ -97,11 +97,14 @@ def await_end(folder: RunFolder, *, timeout_s: float | None = None,
     """Block until a run is over; False if `timeout_s` passed first. KeyboardInterrupt comes through."""
     deadline = None if timeout_s is None else time.monotonic() + timeout_s
     view = RunView()
-    repaint_at = 0.0
+    check_at = repaint_at = 0.0
 
     def is_time_up() -> bool:
-        nonlocal repaint_at
+        nonlocal check_at, repaint_at
         now = time.monotonic()
+        if now < check_at:      # asked after every event, also of a long log that is read for the first time
+            return False
+        check_at = now + _POLL_S
         if on_progress is not None and now >= repaint_at:
             repaint_at = now + REPAINT_S
             on_progress(view)
@@ -116,12 +119,9 @@ def await_end(folder: RunFolder, *, timeout_s: float | None = None,
 
 def _follow(folder: RunFolder, handle: Handle, facts: Callable[[RunView], RunFacts],
             final: Callable[[], Bundle]) -> None:
-    last: list[RunView] = []
-
     def repaint(view: RunView) -> None:
         if not view.is_over:            # an old final state is passed by when a resumed run is read
             handle.update(_bundle(facts(view)), raw=True)
-        last[:] = [view]
 
     try:
         await_end(folder, on_progress=repaint)

@@ -9,10 +9,13 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ft_notebook.errors import UserError
+from pydantic import ValidationError
+
+from ft_notebook.errors import RunError, UserError
 from ft_notebook.events import FINAL_STATES, ErrorEvent, RunState
 from ft_notebook.notebook import progress
 from ft_notebook.notebook.cards import run_card
@@ -63,7 +66,7 @@ class Run:
         """queued, preparing, training, paused, evaluating, finished, stopped, failed or interrupted."""
         return self.folder.state()
 
-    @property
+    @cached_property
     def recipe(self) -> Recipe:
         """The recipe as it was resolved when the run was made."""
         return self.folder.recipe()
@@ -96,7 +99,12 @@ class Run:
         from ft_notebook.evaluate.report import Report
 
         values = self.folder.report()
-        return None if values is None else Report.model_validate(values)
+        if values is None:
+            return None
+        try:
+            return Report.model_validate(values)
+        except ValidationError as error:
+            raise RunError(f"The report of {self.id} is damaged: {error.errors()[0]['msg']}.") from error
 
     @property
     def error(self) -> ErrorEvent | None:

@@ -134,17 +134,15 @@ def _characters(text: str) -> Iterator[str]:
 
 def _is_block(text: str) -> bool:
     """Whether `text` reads back unchanged from a literal block: several tidy lines of printable characters."""
-    lines = text.split("\n")
+    lines = text.removesuffix("\n").split("\n")
     return (
-        len(lines) > 1 and bool(lines[0]) and not lines[0].startswith(" ")
+        # An empty last line would run into the blank lines that follow the block.
+        "\n" in text and bool(lines[0]) and bool(lines[-1]) and not lines[0].startswith(" ")
         and all(line.isprintable() and line == line.rstrip() for line in lines)
     )
 
 
 def _block(text: str, *, indent: int) -> str:
-    body = text.rstrip("\n")
-    ending = len(text) - len(body)
-    chomp = "-" if ending == 0 else "" if ending == 1 else "+"
-    lines = text.split("\n")[: None if ending == 0 else -1]
     pad = "  " * indent
-    return f"|{chomp}\n" + "\n".join(pad + line if line else "" for line in lines)
+    lines = text.removesuffix("\n").split("\n")
+    return ("|\n" if text.endswith("\n") else "|-\n") + "\n".join(pad + line if line else "" for line in lines)

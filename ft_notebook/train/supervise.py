@@ -12,6 +12,7 @@ import os
 import subprocess
 import sys
 import sysconfig
+import tempfile
 import threading
 import weakref
 from collections.abc import Sequence
@@ -20,7 +21,7 @@ from typing import IO, Any, Literal
 
 from ft_notebook import errors
 from ft_notebook.errors import RunError, UserError
-from ft_notebook.events import ErrorEvent, PlanEvent, StateEvent
+from ft_notebook.events import ErrorEvent, MessageEvent, PlanEvent, StateEvent
 from ft_notebook.store.runs import RunFolder
 
 WORKER = "ft_notebook.train.worker"
@@ -84,7 +85,8 @@ def log_tail(run: RunFolder) -> str:
         return ""
     with path.open("rb") as log:
         log.seek(max(0, path.stat().st_size - _TAIL_BYTES))
-        return log.read().decode("utf-8", errors="replace").strip()
+        text = log.read().decode("utf-8", errors="replace")
+    return text.replace("\r\n", "\n").replace("\r", "\n").strip()     # progress bars return to the line's start
 
 
 class Answerer:
@@ -98,6 +100,7 @@ class Answerer:
         self._module = module or ANSWERER
         self._process: subprocess.Popen[str] | None = None
         self._lock = threading.Lock()
+        self._complaints = tempfile.TemporaryFile()  # noqa: SIM115 - the child's standard error, as long as it lives
 
     def answer(self, prompts: Sequence[Prompt], *, max_new_tokens: int | None = None,
                use_adapter: bool = True) -> list[str]:
@@ -126,11 +129,14 @@ class Answerer:
             return self._process
         process = subprocess.Popen(
             [sys.executable, "-m", self._module, str(self._folder)], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL, text=True, encoding="utf-8", env=_environment(), start_new_session=True)
+            stderr=self._complaints, text=True, encoding="utf-8", env=_environment(), start_new_session=True)
         self._process = process
         weakref.finalize(self, _end, process)       # also at the interpreter's exit
         try:
             greeting = _exchange(process, None)
+        except RunError as error:
+            self.close()
+            raise RunError(f"{error} {self._last_words()}".strip()) from None
         except BaseException:
             self.close()
             raise
@@ -138,6 +144,13 @@ class Answerer:
             self.close()
             raise RunError(str(greeting["error"]))
         return process
+
+    def _last_words(self) -> str:
+        """The last line of the child's standard error; empty if it said nothing."""
+        self._complaints.seek(0, os.SEEK_END)
+        self._complaints.seek(max(0, self._complaints.tell() - _TAIL_BYTES))
+        lines = self._complaints.read().decode("utf-8", errors="replace").strip().splitlines()
+        return f"It said: {lines[-1]}" if lines else ""
 
 
 def _exchange(process: subprocess.Popen[str], request: dict[str, Any] | None) -> dict[str, Any]:
@@ -211,6 +224,12 @@ def _reap(process: subprocess.Popen[bytes], run: RunFolder, before: StateEvent |
             if _last_state(run) != before:
                 return      # it began, or the run was started again since: others tell how it goes on
             with run.open_log() as log:
+                if process.returncode < 0:      # killed from outside: not the run's fault, it can be resumed
+                    log.append(MessageEvent(level="error", text=(
+                        f"The worker was ended by signal {-process.returncode} before it began.")))
+                    # No worker lives, so that from this on the state reads "interrupted".
+                    log.append(StateEvent(state="preparing"))
+                    return
                 log.append(ErrorEvent(kind="RunError", traceback=log_tail(run), text=(
                     f"The worker ended before it began (exit status {process.returncode}); "
                     f"the end of {run.path / LOG_NAME} says why.")))

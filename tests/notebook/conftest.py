@@ -8,9 +8,9 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from kernel import Kernel  # noqa: E402
+from kernel import Kernel
 
-from ft_notebook.store.runs import RunStore  # noqa: E402
+from ft_notebook.store.runs import RunStore
 
 WORKER = "fake_worker"
 STEPS = 60

@@ -180,7 +180,7 @@ def test_a_hook_with_arguments_that_no_hook_has_is_named() -> None:
 
 def test_an_unknown_name_gets_the_nearest_and_what_was_left_out() -> None:
     found = build_registry([], [plugin("fine", metrics=lambda: [Overlap()]), plugin("bad", metrics=lambda: None)])
-    with pytest.raises(UserError, match="`overlop` is no metric. Did you mean `overlap`\\? Left out: Plugin bad"):
+    with pytest.raises(UserError, match=r"`overlop` is no metric. Did you mean `overlap`\? Left out: Plugin bad"):
         found.get("metric", "overlop")
 
 
@@ -209,7 +209,7 @@ def test_guarded_names_the_plugin_that_raised_and_keeps_the_cause() -> None:
     def fails(_: int) -> float:
         raise KeyError("label")
 
-    with pytest.raises(PluginError, match="^the metric `overlap` of plugin acme-metrics failed: KeyError: 'label'$") as caught:
+    with pytest.raises(PluginError, match=r"^the metric `overlap` of plugin acme-metrics failed: KeyError: 'label'$") as caught:
         guarded("metric", "overlap", fails, 3)
     assert isinstance(caught.value.__cause__, KeyError)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ft_notebook.hooks import DataSource, EventSink, Metric, hookimpl
-
 from ft_notebook_helpdesk.evaluation_csv import EvaluationCsv
 from ft_notebook_helpdesk.label_field_match import LabelFieldMatch
 from ft_notebook_helpdesk.sqlite_source import SqliteSource

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ft_notebook.events import Event, EvaluationEvent
+from ft_notebook.events import EvaluationEvent, Event
 from ft_notebook.store.durable import AppendLog
 
 HEADER = "step,loss,perplexity,is_best"

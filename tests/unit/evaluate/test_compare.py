@@ -104,6 +104,14 @@ def test_a_handful_of_changes_is_noise_as_in_a_sign_test(gained: int, is_noise: 
     assert hits([1] * gained + [0] * (60 - gained), [0] * 60).is_noise is is_noise
 
 
+def test_a_handful_of_changed_figures_is_noise_though_their_interval_excludes_zero() -> None:
+    base = [i / 100 for i in range(60)]
+    for changed, is_noise in ((5, True), (6, False)):
+        result = numbers(base, [b + 0.4 if i < changed else b for i, b in enumerate(base)])
+        assert result.low is not None and result.low > 0
+        assert (result.changed, result.is_noise) == (changed, is_noise)
+
+
 @pytest.mark.parametrize("examples", [1, 2, 5])
 def test_very_few_examples_are_noise_whatever_they_show(examples: int) -> None:
     result = hits([0] * examples, [1] * examples)

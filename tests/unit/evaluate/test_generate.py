@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -15,6 +16,15 @@ from ft_notebook.evaluate import generate
 from ft_notebook.evaluate.generate import answer_all, answer_budget, end_of_turn_ids, nll
 
 PROMPTS = ["short", "a much longer prompt than the others, by far", "", "two words", "short", "ünïcödé ✓", "x" * 30]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread() -> Iterator[None]:
+    """Threads cost more than they bring at this size, and much more on a busy machine."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +45,8 @@ def model() -> Any:
     torch.manual_seed(0)
     config = LlamaConfig(
         vocab_size=259, hidden_size=64, intermediate_size=96, num_hidden_layers=2, num_attention_heads=4,
-        num_key_value_heads=2, max_position_embeddings=256, initializer_range=0.5, eos_token_id=1, pad_token_id=0)
+        num_key_value_heads=2, max_position_embeddings=256, initializer_range=0.5, attention_dropout=0.3,
+        eos_token_id=1, pad_token_id=0)
     return LlamaForCausalLM(config).double().eval()
 
 
@@ -100,12 +111,14 @@ def test_settings_of_the_model_neither_leak_nor_warn_and_come_back(model: Any, t
 
 
 def test_training_flags_and_random_state_are_left_alone(model: Any, tokenizer: Any) -> None:
+    answers = answer_all(model, tokenizer, PROMPTS[:2], max_new_tokens=4)
+    losses = nll(model, encoded_examples(), pad_id=0)
     model.train()
     model.model.layers[0].eval()
     flags = [module.training for module in model.modules()]
     state = torch.get_rng_state()
-    answer_all(model, tokenizer, PROMPTS[:2], max_new_tokens=4)
-    nll(model, encoded_examples(), pad_id=0)
+    assert answer_all(model, tokenizer, PROMPTS[:2], max_new_tokens=4) == answers
+    assert nll(model, encoded_examples(), pad_id=0) == losses
     assert [module.training for module in model.modules()] == flags
     assert torch.equal(torch.get_rng_state(), state)
 
@@ -163,6 +176,23 @@ def test_batches_shrink_to_keep_their_logits_small(model: Any, monkeypatch: pyte
     assert max(sizes) <= 20 * 259
     assert [count for _, count in got] == [count for _, count in expected]
     assert [total for total, _ in got] == pytest.approx([total for total, _ in expected], abs=1e-5)
+
+
+def test_the_longest_run_first(model: Any, tokenizer: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    lengths: list[int] = []
+    forward = type(model).forward
+
+    def watched(self: Any, *args: Any, **kwargs: Any) -> Any:
+        lengths.append(kwargs["input_ids"].shape[1])
+        return forward(self, *args, **kwargs)
+
+    monkeypatch.setattr(generate, "_chooses_logits", lambda model: True)
+    monkeypatch.setattr(type(model), "forward", watched)
+    nll(model, encoded_examples(), pad_id=0, batch_size=3)
+    answer_all(model, tokenizer, PROMPTS, max_new_tokens=1, batch_size=3)
+    likelihoods, answers = lengths[:2], lengths[2:]
+    assert likelihoods == [30, 9]  # the third batch trains no token and is not run
+    assert answers == sorted(answers, reverse=True) and answers[0] == len(PROMPTS[1])
 
 
 def test_half_precision_is_summed_in_float32(model: Any) -> None:

@@ -158,6 +158,15 @@ def test_examples_that_changed_most_come_first_both_ways() -> None:
     assert (report.improved[0].base_score, report.improved[0].tuned_score) == (0.0, 1.0)
 
 
+def test_equal_answers_and_unanswered_examples_are_not_shown_as_changed() -> None:
+    report = report_of([
+        Measured(id="same", row=1, prompt="p", reference="r", base_answer="x", tuned_answer="x",
+                 base_nll=(9.0, 1), tuned_nll=(1.0, 1)),
+        Measured(id="unanswered", row=2, prompt="p", reference="r", base_nll=(1.0, 1), tuned_nll=(9.0, 1)),
+    ])
+    assert (report.improved, report.worsened) == ([], [])
+
+
 def test_json_keeps_everything_and_nothing_else_is_read() -> None:
     report = report_of(measured(12, base_hits=2, tuned_hits=6))
     assert Report.from_json(report.to_json()) == report

@@ -62,7 +62,7 @@ recipes = st.fixed_dictionaries(
         "output": st.one_of(texts, section(folder=st.none() | texts)),
     },
 ).filter(lambda values: values.get("train", {}).get("max_steps") is None or values["train"]["max_steps"] <= 10**18)
-property_test = settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+property_test = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 
 
 def script_recipe(script: str) -> Recipe:
@@ -88,6 +88,15 @@ def test_script_runs_to_the_same_digest(values: dict[str, Any], name: str) -> No
     again = script_recipe(to_script(recipe, name=name))
     assert again.model_dump_json() == recipe.model_dump_json()
     assert again.digest() == recipe.digest()
+
+
+@pytest.mark.parametrize("only_changed", [True, False])
+@pytest.mark.parametrize("text", AWKWARD)
+def test_awkward_text_reads_back_as_shorthand_field_and_item(text: str, only_changed: bool) -> None:
+    recipe = recipe_from_values({
+        "data": {"source": "x", "system": text}, "model": text, "objective": text, "output": text,
+        "method": {"targets": [text], "options": {text: text}}})
+    assert parse_recipe(to_yaml(recipe, only_changed=only_changed)).model_dump() == recipe.model_dump()
 
 
 @pytest.mark.parametrize("text", AWKWARD)

@@ -1,6 +1,7 @@
 """The event log: numbered without a gap, read to the last complete line, folded over resumes."""
 
 import multiprocessing
+import threading
 import time
 from pathlib import Path
 
@@ -136,6 +137,18 @@ def test_follow_sees_each_event_once_while_another_process_writes(run: RunFolder
     assert [event.seq for event in run.follow(after=300, stop=lambda: False)] == [301, 302, 303]
 
 
+def test_follow_stays_with_a_worker_that_lives_on_after_a_final_state(run: RunFolder) -> None:
+    seen: list[str] = []
+    with run.worker_lock(), run.open_log() as log:
+        log.append(StateEvent(state="stopped"))
+        for event in run.follow(stop=lambda: len(seen) == 3, poll_s=0.01):
+            seen.append(event.type)
+            if len(seen) == 2:
+                # Only after the reader has come to the end and looked again.
+                threading.Timer(0.1, log.append, [MessageEvent(level="info", text="a last word")]).start()
+    assert seen == ["state", "state", "message"]
+
+
 def test_follow_ends_when_asked(run: RunFolder) -> None:
     seen: list[Event] = []
     for event in run.follow(stop=lambda: bool(seen)):
@@ -175,6 +188,21 @@ def test_last_events_are_found_across_blocks(tmp_path: Path, padding: int) -> No
     found, end = last_events(path, {"state", "step", "error"})
     assert end == size
     assert {kind: event.seq for kind, event in found.items()} == {"state": 2, "step": 6}
+
+
+@pytest.mark.parametrize("block_bytes", [1, 7, 50, 99, 100, 150, 400])
+def test_last_events_are_found_on_the_edge_of_a_block(
+        tmp_path: Path, monkeypatch: pytest.MonkeyPatch, block_bytes: int) -> None:
+    monkeypatch.setattr(log_module, "_BLOCK_BYTES", block_bytes)
+    with RunLog(tmp_path / "log") as log:
+        for event in (StateEvent(state="training"), step(1), StateEvent(state="paused"), evaluation(1, 1.0), step(2)):
+            log.append(event)
+    with (tmp_path / "log").open("ab") as file:
+        file.write(b"torn" * 30)
+    found, end = last_events(tmp_path / "log", {"state", "step", "evaluation", "error"})
+    assert {kind: event.seq for kind, event in found.items()} == {"state": 3, "step": 5, "evaluation": 4}
+    assert end == (tmp_path / "log").stat().st_size - 120
+    assert last_events(tmp_path / "log", {"state"}, floor=end) == ({}, end)
 
 
 def test_search_parses_the_tail_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
