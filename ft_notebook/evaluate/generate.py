@@ -99,10 +99,12 @@ def nll(
 
 
 def end_of_turn_ids(tokenizer: Any, model: Any) -> list[int]:
-    """Every token id that ends an answer: the tokenizer's, and those of the model's generation settings."""
+    """Every token id that ends an answer: the tokenizer's, the model's settings', and the chat template's own."""
+    from ft_notebook.data import masks
+
     settings = getattr(model, "generation_config", None)
     found: list[int] = []
-    for value in (tokenizer.eos_token_id, getattr(settings, "eos_token_id", None)):
+    for value in (tokenizer.eos_token_id, getattr(settings, "eos_token_id", None), masks.end_of_turn_ids(tokenizer)):
         found += [value] if isinstance(value, int) else list(value or ())
     return list(dict.fromkeys(found))
 

@@ -135,7 +135,9 @@ def _from_hub(name: str, revision: str | None, *, say: Callable[[str], None]) ->
     except (LocalEntryNotFoundError, FileNotFoundError):
         pass  # not downloaded yet
     if os.environ.get("HF_HUB_OFFLINE", "").lower() in {"1", "true", "yes"}:
-        raise ModelError(f"model `{name}` is not in the hub cache and HF_HUB_OFFLINE is set; unset it or name a folder.")
+        raise ModelError(
+            f"model `{name}` is not in the hub cache and HF_HUB_OFFLINE is set; unset it or name a folder."
+        )
     try:
         info = HfApi().model_info(name, revision=revision, files_metadata=True, timeout=20)
         files = [f for f in info.siblings or [] if f.rfilename.endswith((".safetensors", ".json", ".jinja", ".model"))]

@@ -65,10 +65,25 @@ def load_model(model: LocalModel, *, precision: Precision, method: MethodSection
         loaded = AutoModelForCausalLM.from_pretrained(model.folder, **arguments)
     except (OSError, ValueError, KeyError, RuntimeError) as error:
         raise ModelError(f"model `{model.name}` cannot be loaded: {_first_line(error)}.") from error
+    if method is not None:
+        _keep_layout(loaded)
     loaded.config.use_cache = True
     loaded.eval()
     gc.collect()
     return loaded
+
+
+def _keep_layout(model: Any) -> None:
+    """Keep bitsandbytes from repacking 4-bit weights where a CPU has AVX512-bf16.
+
+    It would do so at the first answer, in place: from then on the layer computes in bfloat16, passes no gradient,
+    and its weights can no longer be dequantized.
+    """
+    import bitsandbytes as bnb
+
+    for layer in model.modules():
+        if isinstance(layer, bnb.nn.Linear4bit):
+            layer.support_avx512bf16_for_cpu = False
 
 
 def load_meta_model(model: LocalModel) -> Any:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
 from ft_notebook.data.chat import render_prompt
-from ft_notebook.errors import DurabilityError, UserError
+from ft_notebook.errors import CheckpointError, DurabilityError, UserError
 from ft_notebook.evaluate.generate import answer_all, nll
 from ft_notebook.evaluate.measured import Measured
 from ft_notebook.evaluate.report import RunFacts, build_report
@@ -19,7 +18,8 @@ from ft_notebook.models.quantize import dequantized
 from ft_notebook.plugins import registry
 from ft_notebook.recipe.schema import Recipe
 from ft_notebook.store import checkpoints
-from ft_notebook.store.durable import commit_folder, copy_file, write_text
+from ft_notebook.store.durable import commit_folder, copy_file, remove_folder, write_text
+from ft_notebook.store.manifest import verify_folder
 from ft_notebook.store.run_folder import RunFolder
 from ft_notebook.train.conductor import prompt_text
 from ft_notebook.train.encode import EncodedData
@@ -34,13 +34,22 @@ def keep_adapter(run: RunFolder, step: int) -> Path:
     source = checkpoints.path_of(run, step)
     checkpoints.verify(source)
     final = run.path / "adapter"
-    if not final.exists():
+    if not _holds(final, step):
+        remove_folder(final)
         staged = run.staging_path / "adapter"
-        shutil.rmtree(staged, ignore_errors=True)
+        remove_folder(staged)
         for path in sorted({path for pattern in _FINISHED for path in source.glob(pattern)}):
             copy_file(path, staged / path.name)
         commit_folder(staged, final, extra_manifest={"run": run.id, "step": step})
     return final
+
+
+def _holds(adapter: Path, step: int) -> bool:
+    """Whether the finished adapter is there, of that step and undamaged."""
+    try:
+        return verify_folder(adapter).extra.get("step") == step
+    except CheckpointError:
+        return False
 
 
 def copy_to_output(adapter: Path, wanted: str) -> Path:
@@ -48,13 +57,14 @@ def copy_to_output(adapter: Path, wanted: str) -> Path:
     folder = Path(wanted).expanduser().absolute()
     staged = folder.with_name(f".{folder.name}.partial")
     try:
-        shutil.rmtree(staged, ignore_errors=True)
+        remove_folder(staged)
         for path in adapter.iterdir():
             if path.name != "manifest.json":
                 copy_file(path, staged / path.name)
         commit_folder(staged, folder, extra_manifest={})
     except DurabilityError as error:
-        shutil.rmtree(staged, ignore_errors=True)
+        with suppress(DurabilityError):  # the first error is the one to report
+            remove_folder(staged)
         raise UserError(f"the adapter is kept in the run but could not be copied to `{wanted}`: {error}") from error
     return folder
 

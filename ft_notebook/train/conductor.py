@@ -30,6 +30,7 @@ from ft_notebook.events import (
 from ft_notebook.models.quantize import dequantized
 from ft_notebook.recipe.schema import Recipe
 from ft_notebook.store import checkpoints
+from ft_notebook.store.disk_errors import require_space
 from ft_notebook.store.requests import Request
 from ft_notebook.store.runs import RunFolder
 from ft_notebook.train.encode import EncodedData
@@ -74,7 +75,7 @@ class Conductor(TrainerCallback):  # type: ignore[misc]
 
     def __init__(self, run: RunFolder, recipe: Recipe, data: EncodedData, schedule: Schedule, *,
                  tokenizer: Any, say: Callable[[Event], Event], progress: Progress, max_new_tokens: int,
-                 is_asked_to_stop: Callable[[], bool]) -> None:
+                 checkpoint_bytes: int, is_asked_to_stop: Callable[[], bool]) -> None:
         self._run, self._recipe, self._data, self._schedule = run, recipe, data, schedule
         self._tokenizer, self._say, self.progress = tokenizer, say, progress
         self._max_new_tokens, self._is_asked_to_stop = max_new_tokens, is_asked_to_stop
@@ -83,6 +84,7 @@ class Conductor(TrainerCallback):  # type: ignore[misc]
         self._losses: list[torch.Tensor] = []
         self._step_started = time.monotonic()
         self._step = 0
+        self._checkpoint_bytes = checkpoint_bytes
         self.is_stopped = False
         self.last_step = 0
 
@@ -213,12 +215,16 @@ class Conductor(TrainerCallback):  # type: ignore[misc]
         self._save(control, "stop")
 
     def _save(self, control: TrainerControl, reason: SaveReason) -> None:
+        # The libraries that write the checkpoint report a full disk in their own ways, too late.
+        require_space(self._run.staging_path, self._checkpoint_bytes)
         control.should_save = True
         self._save_reason = self._save_reason or reason
 
     def _say_unknown(self, request: Request) -> None:
         if request.kind == "invalid":
-            self._say(MessageEvent(level="warning", text=f"A request could not be read and was left out: {request.text}"))
+            self._say(MessageEvent(
+                level="warning", text=f"A request could not be read and was left out: {request.text}"
+            ))
 
     def _sample_answers(self, model: Any) -> list[tuple[Example, str]]:
         chosen = [e for e in self._data.heldout if e.has_target][:self._recipe.evaluate.samples]

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ft_notebook.data.chat import check_encoded, trained_spans
+from ft_notebook.data.chat import check_encoded, encode_all, trained_spans
 from ft_notebook.data.examples import EncodedExample, Example, example_from_json
 from ft_notebook.hooks import Objective
 from ft_notebook.plugins import guarded
@@ -51,9 +51,10 @@ def leave_for_views(run: RunFolder, encoded: EncodedData, tokenizer: Any) -> Non
 def _encode(
     examples: Sequence[Example], objective: Objective, tokenizer: Any, data: DataSection
 ) -> list[EncodedExample]:
-    return [
-        guarded("objective", objective.name, objective.encode, example, tokenizer, data) for example in examples
-    ]
+    def encode(example: Example, tokenizer: Any, data: DataSection) -> EncodedExample:
+        return guarded("objective", objective.name, objective.encode, example, tokenizer, data)
+
+    return encode_all(examples, encode, tokenizer, data)
 
 
 def _lines(encoded: Iterable[EncodedExample], split: str) -> Iterable[str]:

@@ -23,7 +23,7 @@ _OTHER_CHECKPOINT_BYTES = 5_000_000   # tokenizer, random states, settings
 
 
 def plan_of(recipe: Recipe, model: LocalModel, method: Method, data: EncodedData, schedule: Schedule,
-            precision: Precision) -> PlanEvent:
+            precision: Precision, *, notes: Sequence[str] = ()) -> PlanEvent:
     """The plan of a run. Builds the model on the meta device, which takes no memory."""
     meta = load_meta_model(model)
     quantized = _linear_parameters(meta) if method.is_quantized else 0
@@ -39,17 +39,16 @@ def plan_of(recipe: Recipe, model: LocalModel, method: Method, data: EncodedData
         trained_positions=_trained_positions([data.train_tokens[i] for i in largest]) * len(largest),
         is_checkpointing=recipe.train.gradient_checkpointing,
     )
-    one_checkpoint = trainable * 4 * _OPTIMIZER_FACTOR + _OTHER_CHECKPOINT_BYTES
-    notes = []
+    warnings = list(notes)
     free = memory_available_bytes(device_name())
     if memory.expected_bytes > free:
-        notes.append(
+        warnings.append(
             f"This run is expected to need {memory.expected_bytes / 1e9:.1f} GB of memory and {free / 1e9:.1f} GB are "
             "free: lower batch_size (and raise accumulate), lower max_tokens, or set gradient_checkpointing."
         )
     context = getattr(shape_config(meta), "max_position_embeddings", None)
     if context and longest > context:
-        notes.append(f"The longest example has {longest} tokens and the model was made for {context}: set "
+        warnings.append(f"The longest example has {longest} tokens and the model was made for {context}: set "
                      f"`data: {{max_tokens: {context}}}`.")
     return PlanEvent(
         train_examples=len(data.train), heldout_examples=len(data.heldout),
@@ -61,9 +60,14 @@ def plan_of(recipe: Recipe, model: LocalModel, method: Method, data: EncodedData
         batch_size=recipe.train.batch_size, accumulate=recipe.train.accumulate,
         memory_low_bytes=memory.low_bytes, memory_expected_bytes=memory.expected_bytes,
         memory_high_bytes=memory.high_bytes,
-        disk_bytes=one_checkpoint * (recipe.train.keep_checkpoints + 2) + trainable * 4,
-        device=device_name(), precision=precision, notes=notes,
+        disk_bytes=checkpoint_bytes(trainable) * (recipe.train.keep_checkpoints + 2) + trainable * 4,
+        device=device_name(), precision=precision, notes=warnings,
     )
+
+
+def checkpoint_bytes(trainable_parameters: int) -> int:
+    """What one checkpoint takes on disk: trained weights, their optimizer state, and small files."""
+    return trainable_parameters * 4 * _OPTIMIZER_FACTOR + _OTHER_CHECKPOINT_BYTES
 
 
 def shape_config(model: Any) -> Any:

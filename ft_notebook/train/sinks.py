@@ -23,9 +23,9 @@ class SinkFan:
         if self._sinks is None:
             self._sinks = dict(registry().sinks())
             for name, sink in list(self._sinks.items()):
-                self._try(name, problems, lambda sink=sink: sink.open(self._run_folder))  # type: ignore[misc]
+                self._try(name, problems, lambda sink=sink: sink.open(self._run_folder))
         for name, sink in list(self._sinks.items()):
-            self._try(name, problems, lambda sink=sink: sink.emit(event))  # type: ignore[misc]
+            self._try(name, problems, lambda sink=sink: sink.emit(event))
         return problems
 
     def close(self) -> None:

@@ -55,7 +55,7 @@ class ScheduledTrainer(SFTTrainer):  # type: ignore[misc]
         self.model_accepts_loss_kwargs = True  # compute_loss divides by the trained tokens of the whole step
 
     def get_train_dataloader(self) -> DataLoader[Any]:
-        loader = DataLoader(
+        loader: DataLoader[Any] = DataLoader(
             list(self._encoded),  # type: ignore[arg-type]
             batch_sampler=ScheduledBatches(self._schedule.batches),
             collate_fn=lambda batch: collate(batch, pad_id=self.processing_class.pad_token_id),

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import gc
-import shutil
 import signal
 import sys
 import traceback
@@ -113,6 +112,7 @@ class Worker:
 
     def _prepare(self) -> None:
         """Model folder, tokens, schedule and plan; nothing that takes much memory."""
+        from ft_notebook.data.chat import encoding_notes
         from ft_notebook.models.catalog import find_model
         from ft_notebook.models.load import load_tokenizer, resolve_precision
         from ft_notebook.train.encode import encode_run, leave_for_views
@@ -134,7 +134,10 @@ class Worker:
         self._schedule = make_schedule(
             [example.tokens for example in self._data.train_tokens], recipe.train, recipe.evaluate
         )
-        plan = plan_of(recipe, self._model, self._method, self._data, self._schedule, self._precision)
+        plan = plan_of(
+            recipe, self._model, self._method, self._data, self._schedule, self._precision,
+            notes=encoding_notes([*self._data.train_tokens, *self._data.heldout_tokens], self._tokenizer, recipe.data),
+        )
         self.say(plan)
         for note in plan.notes:
             self._message(note, level="warning")
@@ -166,6 +169,7 @@ class Worker:
         from ft_notebook.models.load import load_model
         from ft_notebook.plugins import guarded
         from ft_notebook.train.conductor import Conductor, StoppedWhilePaused, progress_from
+        from ft_notebook.train.planning import checkpoint_bytes
 
         recipe = self._recipe
         transformers.set_seed(recipe.train.seed)
@@ -179,7 +183,9 @@ class Worker:
         progress = progress_from(effective_events(self._run.events()))
         conductor = Conductor(
             self._run, recipe, self._data, self._schedule, tokenizer=self._tokenizer, say=self.say,
-            progress=progress, max_new_tokens=self._max_new_tokens, is_asked_to_stop=lambda: self._is_asked_to_stop,
+            progress=progress, max_new_tokens=self._max_new_tokens,
+            checkpoint_bytes=checkpoint_bytes(sum(p.numel() for p in model.parameters() if p.requires_grad)),
+            is_asked_to_stop=lambda: self._is_asked_to_stop,
         )
         conductor.last_step = resume[0] if resume else 0
         self._enter("training")
@@ -235,7 +241,7 @@ class Worker:
             )
         if self._recipe.output.folder:
             self._message(f"The adapter was copied to {copy_to_output(adapter, self._recipe.output.folder)}.")
-        shutil.rmtree(self._run.staging_path, ignore_errors=True)
+        checkpoints.sweep(self._run)
         self._enter("finished")
 
     def _best_step(self, conductor: Any) -> int:

@@ -18,7 +18,7 @@ AWKWARD = [
     "a: b", "a:b", "a #b", "#b", "'", '"', "\\", "\\n", "{a}", "[a", "a, b", "*a", "&a", "!a", "@a", "`a", "%a", "|", ">",
     "? a", "<<", "a ", " a", "a\n", "a\nb", "a\n\n\nb\n\n", "\na", " a\nb", "a\n b", "a \nb", "a\tb", "a\r\nb", "---\na", "a\n...\n",
     "#a\n#b", "é ß 漢字", "🙂\n🙂", "\u202ea", "a\u200bb", "\ufeffa", "a\x85b", "a\u2028b\nc", "C:\\x\\y", "sample:tickets",
-    "data/*.jsonl", "../x", "./x", ".", "..", "/a/b c.jsonl", "org/name-2.5", "=", "a=b", "a" * 300,
+    "data/*.jsonl", "../x", "./x", ".", "..", "/a/b c.jsonl", "org/name-2.5", "=", "a=b", "a" * 120,
 ]
 texts = st.one_of(
     st.sampled_from(AWKWARD),
@@ -120,6 +120,15 @@ def test_full_yaml_explains_every_field() -> None:
 def test_multi_line_text_is_written_as_lines() -> None:
     recipe = recipe_from_values({"data": {"source": "x", "system": "One.\n\nTwo: yes"}})
     assert "  system: |-\n    One.\n\n    Two: yes\n" in to_yaml(recipe)
+
+
+@pytest.mark.parametrize("text", ["yes", "No", "on", "OFF", "y"])
+def test_text_that_older_readers_take_for_a_truth_is_quoted(text: str) -> None:
+    assert f'model: "{text}"\n' in to_yaml(recipe_from_values({"data": "x", "model": text}))
+
+
+def test_spaces_that_an_editor_would_strip_are_written_in_quotes() -> None:
+    assert 'system: "a \\nb"\n' in to_yaml(recipe_from_values({"data": {"source": "x", "system": "a \nb"}}))
 
 
 def test_script_calls_finetune_under_the_name_given() -> None:

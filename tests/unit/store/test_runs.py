@@ -157,6 +157,15 @@ def test_id_that_is_taken_is_not_used_again(make_run: MakeRun, monkeypatch: pyte
     assert [make_run().id, make_run().id] == ["same-1", "same-2"]
 
 
+def test_id_that_another_process_is_creating_is_left_to_it(
+        make_run: MakeRun, store: RunStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    (store.runs_path / ".tmp-same-1").mkdir(parents=True)
+    ids = iter(["same-1", "same-2"])
+    monkeypatch.setattr("ft_notebook.store.runs.new_run_id", lambda name, created: next(ids))
+    assert make_run().id == "same-2"
+    assert os.listdir(store.runs_path / ".tmp-same-1") == []
+
+
 def hold_lock(path: Path, states: list[str], *, is_forking: bool = False) -> None:
     run = RunFolder(path)
     with run.worker_lock(), run.open_log() as log:
@@ -259,7 +268,7 @@ def test_requests_are_taken_once_and_in_order(run: RunFolder) -> None:
 
 
 @pytest.mark.parametrize("content", [
-    b"{", b"\xff\xfe", b'{"kind": "explode"}', b'{"kind": "invalid"}', b"[" * 50_000, b"x" * 100_000, b"null"])
+    b"{", b"\xff\xfe", b'{"kind": "explode"}', b'{"kind": "invalid"}', b"[" * 50_000, b'{"kind": "stop"}' + b" " * 100_000, b"null"])
 def test_request_that_cannot_be_read_is_told_and_removed(run: RunFolder, content: bytes) -> None:
     (run.path / "control" / "0.json").write_bytes(content)
     run.request("pause")

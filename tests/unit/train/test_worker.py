@@ -1,0 +1,212 @@
+"""What a run does when it is asked for something, and when something goes wrong in it."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+
+import pytest
+import torch
+
+from ft_notebook.events import (
+    CheckpointEvent,
+    ErrorEvent,
+    EvaluationEvent,
+    MessageEvent,
+    PlanEvent,
+    SampleEvent,
+    StateEvent,
+    StepEvent,
+)
+from ft_notebook.store import checkpoints
+from ft_notebook.store.run_folder import RunFolder
+from ft_notebook.train import worker
+
+_spec = importlib.util.spec_from_file_location("crash_runs", Path(__file__).parents[2] / "crash" / "runs.py")
+runs = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(runs)
+
+BASIC = """\
+model: {model}
+data: {{source: "sample:tickets", limit: 24}}
+method: {{name: lora, rank: 4}}
+train: {{max_steps: 6, batch_size: 4, checkpoint_every: 2, learning_rate: 5e-3{train}}}
+evaluate: {{every: {every}, samples: 1, at_end: {at_end}, max_new_tokens: 3}}
+"""
+
+
+@pytest.fixture
+def run(tiny_model):
+    return make(tiny_model)
+
+
+def make(tiny_model, *, train: str = "", every: int = 3, at_end: str = "false", more: str = "") -> RunFolder:
+    return runs.new_run(BASIC.format(model=tiny_model, train=train, every=every, at_end=at_end) + more, "test")
+
+
+def of(run: RunFolder, kind: type) -> list:
+    return [event for event in run.events() if isinstance(event, kind)]
+
+
+def states(run: RunFolder) -> list[str]:
+    return [event.state for event in of(run, StateEvent)]
+
+
+def when(monkeypatch: pytest.MonkeyPatch, condition, action) -> None:
+    """Do something as soon as the worker has said an event that meets a condition."""
+    said = worker.Worker.say
+
+    def say(self, event):
+        result = said(self, event)
+        if condition(event):
+            action()
+        return result
+
+    monkeypatch.setattr(worker.Worker, "say", say)
+
+
+def test_a_run_leaves_a_report_an_adapter_and_every_step_once(tiny_model):
+    run = make(tiny_model, at_end="true")
+    worker.main([str(run.path)])
+    assert states(run) == ["queued", "preparing", "training", "evaluating", "finished"], run.error()
+    assert [event.step for event in run.history()] == [1, 2, 3, 4, 5, 6]
+    assert [event.step for event in of(run, EvaluationEvent)] == [0, 3, 6]
+    assert len(of(run, SampleEvent)) == 3
+    report = run.report()
+    assert report["heldout_examples"] == len(list(run.heldout_lines()))
+    assert {metric["name"] for metric in report["metrics"]} >= {"exact_match", "rouge_l"}
+    first, last = (event.loss for event in (of(run, EvaluationEvent)[0], of(run, EvaluationEvent)[-1]))
+    assert report["loss"]["base"] == pytest.approx(first, rel=1e-6)
+    assert report["loss"]["tuned"] == pytest.approx(min(e.loss for e in of(run, EvaluationEvent)[1:]), rel=1e-6)
+    assert last < first
+    assert not list(run.staging_path.iterdir())
+
+
+def test_the_adapter_loads_in_plain_peft_and_holds_no_machine_path(tiny_model, run):
+    worker.main([str(run.path)])
+    from peft import PeftModel
+    from transformers import AutoModelForCausalLM
+
+    PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained(tiny_model), run.path / "adapter")
+    assert {path.suffix for path in (run.path / "adapter").iterdir()} <= {".json", ".safetensors", ".jinja"}
+    for path in [*(run.path / "adapter").glob("*.json"), *run.path.glob("checkpoints/*/*.json")]:
+        assert str(run.path) not in path.read_text()
+
+
+def test_a_plan_trains_nothing_and_counts_exactly(run):
+    worker.main([str(run.path), "--plan"])
+    plan, = of(run, PlanEvent)
+    assert not of(run, StepEvent)
+    assert plan.train_examples == len(list(run.train_lines()))
+    assert plan.trainable_parameters == 2 * 4 * (2 * (64 + 64) + 2 * (64 + 32) + 3 * (64 + 128))
+    assert plan.steps == 6
+    assert plan.memory_low_bytes < plan.memory_expected_bytes < plan.memory_high_bytes
+    worker.main([str(run.path)])
+    assert sum(e.tokens for e in run.history()[:5]) == plan.total_tokens   # 20 examples in batches of 4: one epoch
+
+
+def test_stop_ends_within_the_step_with_a_checkpoint(run, monkeypatch):
+    when(monkeypatch, lambda e: isinstance(e, SampleEvent) and e.step == 3, lambda: run.request("stop"))
+    worker.main([str(run.path)])
+    assert run.state() == "stopped"
+    assert run.history()[-1].step == 4
+    assert of(run, CheckpointEvent)[-1].step == 4
+    assert of(run, CheckpointEvent)[-1].reason == "schedule" or of(run, CheckpointEvent)[-1].reason == "stop"
+
+
+def test_pause_waits_until_resumed_and_changes_nothing(tiny_model, run, monkeypatch):
+    whole = make(tiny_model)
+    worker.main([str(whole.path)])
+    when(monkeypatch, lambda e: isinstance(e, SampleEvent) and e.step == 0, lambda: run.request("pause"))
+    when(monkeypatch, lambda e: isinstance(e, StateEvent) and e.state == "paused", lambda: run.request("resume"))
+    worker.main([str(run.path)])
+    assert states(run) == ["queued", "preparing", "training", "paused", "training", "evaluating", "finished"]
+    assert runs.outcome(run) == runs.outcome(whole)
+
+
+def test_a_paused_run_can_be_stopped_and_resumed(tiny_model, run, monkeypatch):
+    whole = make(tiny_model)
+    worker.main([str(whole.path)])
+    with monkeypatch.context() as patch:
+        when(patch, lambda e: isinstance(e, SampleEvent) and e.step == 0, lambda: run.request("pause"))
+        when(patch, lambda e: isinstance(e, StateEvent) and e.state == "paused", lambda: run.request("stop"))
+        worker.main([str(run.path)])
+    assert run.state() == "stopped"
+    assert checkpoints.newest_valid(run)[0] == run.history()[-1].step == 1
+    worker.main([str(run.path)])
+    assert runs.outcome(run) == runs.outcome(whole)
+
+
+@pytest.mark.parametrize("where", ["loss", "gradient"])
+def test_a_number_that_is_not_finite_stops_before_the_optimizer(run, monkeypatch, where):
+    from ft_notebook.train import trainer
+
+    taken: list[int] = []
+    step = torch.optim.AdamW.step
+    monkeypatch.setattr(torch.optim.AdamW, "step", lambda self, *a, **k: (taken.append(1), step(self, *a, **k))[1])
+    plain = trainer.masked_loss
+
+    def poisoned(model, inputs, items):
+        loss = plain(model, inputs, items)
+        if len(taken) < 3:
+            return loss
+        return loss * float("nan") if where == "loss" else loss + loss.sub(loss.detach()).sqrt()
+
+    monkeypatch.setattr(trainer, "masked_loss", poisoned)
+    worker.main([str(run.path)])
+    assert run.state() == "failed"
+    error = run.error()
+    assert error.kind == "NonFiniteError"
+    assert f"The {where} of step 4" in error.text
+    assert len(taken) == 3
+    assert [event.step for event in run.history()] == [1, 2, 3]
+    assert len(error.example_ids) == 4
+
+
+def test_early_stopping_says_so_and_keeps_the_best(tiny_model, monkeypatch):
+    from ft_notebook.train import conductor
+
+    losses = iter([5.0, 4.0, 3.0, 3.5, 3.6])
+    monkeypatch.setattr(conductor, "nll", lambda model, encoded, **k: [(next(losses) * len(encoded), len(encoded))])
+    run = make(tiny_model, train=", early_stopping: 2", every=1)
+    worker.main([str(run.path)])
+    assert run.state() == "finished", run.error()
+    assert [event.step for event in run.history()] == [1, 2, 3, 4]
+    assert any("Stopped early at step 4" in event.text for event in of(run, MessageEvent))
+    assert checkpoints.manifest.read_manifest(run.path / "adapter").extra["step"] == 2
+
+
+def test_memory_that_is_not_enough_names_what_to_change(run, monkeypatch):
+    from ft_notebook.train import trainer
+
+    def no_memory(*arguments):
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(trainer, "masked_loss", no_memory)
+    worker.main([str(run.path)])
+    assert run.error().kind == "OutOfMemoryError"
+    assert "batch_size: 2, accumulate: 2" in run.error().text
+    assert "gradient_checkpointing" in run.error().text
+
+
+def test_a_full_disk_fails_with_bytes_needed_and_keeps_the_old_checkpoint(run, monkeypatch):
+    from ft_notebook.store import disk_errors
+
+    when(monkeypatch, lambda e: isinstance(e, CheckpointEvent) and e.step == 2,
+         lambda: monkeypatch.setattr(disk_errors, "free_bytes", lambda path: 1000))
+    worker.main([str(run.path)])
+    assert run.state() == "failed"
+    assert "1,000" in run.error().text
+    assert [event.step for event in of(run, CheckpointEvent)] == [2]
+    assert checkpoints.newest_valid(run)[0] == 2
+
+
+def test_an_error_of_the_data_is_one_sentence_and_nothing_is_trained(tiny_model):
+    run = make(tiny_model, more="objective: sft\n")
+    lines = (run.path / "data" / "train.jsonl").read_text()
+    (run.path / "data" / "train.jsonl").write_text(lines.replace("priority", "urgency"))
+    worker.main([str(run.path)])
+    assert run.state() == "failed"
+    assert not of(run, StepEvent)
+    error, = of(run, ErrorEvent)
+    assert "\n" not in error.text
