@@ -35,6 +35,11 @@ class LocalModel:
     folder: Path
     origin: str  # one phrase for the user: where it came from
 
+    @property
+    def hub_name(self) -> str:
+        """The name that an adapter carries: a hub id where there is one, never a cache path."""
+        return EMBEDDED_HUB_ID if self.name == DEFAULT_MODEL else self.name
+
 
 def find_model(section: ModelSection, *, say: Callable[[str], None]) -> LocalModel:
     """The folder of the model named in the recipe, downloaded or converted where need be.

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,8 @@ from ft_notebook.store.manifest import verify_folder
 from ft_notebook.store.run_folder import RunFolder
 from ft_notebook.train.conductor import prompt_text
 from ft_notebook.train.encode import EncodedData
+
+Nll = list[tuple[float, int]]   # summed negative log likelihood and trained tokens, by held-out example
 
 # What of a checkpoint makes up the finished model; the rest is for resuming.
 _FINISHED = ("adapter_*", "*.safetensors", "config.json", "generation_config.json", "tokenizer*", "chat_template*",
@@ -87,12 +90,16 @@ def load_weights(model: Any, folder: Path) -> None:
 
 def write_report(run: RunFolder, recipe: Recipe, model: Any, tokenizer: Any, data: EncodedData, *,
                  load_base: Callable[[], Any], say: Callable[[Event], Event], max_new_tokens: int,
-                 notes: Sequence[str] = ()) -> None:
-    """Answer and score the held-out examples with base and tuned model, and write report.json."""
+                 known: tuple[Nll | None, Nll | None] = (None, None)) -> None:
+    """Answer and score the held-out examples with base and tuned model, and write report.json.
+
+    known: likelihoods of base and tuned on the held-out examples, where training has measured them.
+    """
     limit = recipe.evaluate.limit
     base, base_only = (model, model.disable_adapter()) if is_adapter(model) else (load_base(), nullcontext())
-    base_answers, base_nll = _measure("base", base, base_only, tokenizer, data, recipe, say, max_new_tokens)
-    tuned_answers, tuned_nll = _measure("tuned", model, nullcontext(), tokenizer, data, recipe, say, max_new_tokens)
+    measure = partial(_measure, tokenizer=tokenizer, data=data, recipe=recipe, say=say, max_new_tokens=max_new_tokens)
+    base_answers, base_nll = measure("base", base, base_only, known=known[0])
+    tuned_answers, tuned_nll = measure("tuned", model, nullcontext(), known=known[1])
     measured = [
         Measured(
             id=example.id, row=example.row, prompt=prompt_text(example), reference=example.target,
@@ -108,8 +115,8 @@ def write_report(run: RunFolder, recipe: Recipe, model: Any, tokenizer: Any, dat
         RunFacts(
             run_id=run.id, name=run.name, model=recipe.model.name, created=run.created, seconds=seconds,
             tokens_per_s=sum(event.tokens for event in steps) / seconds if seconds else 0.0,
-            notes=(*notes, *([f"{limit} of {answerable} held-out examples were answered (evaluate: limit)."]
-                             if answerable > limit else [])),
+            notes=(f"{limit} of {answerable} held-out examples were answered (evaluate: limit).",)
+            if answerable > limit else (),
         ),
         measured, metrics=registry().metrics(), chosen=recipe.evaluate.metrics,
         resamples=recipe.evaluate.bootstrap, seed=recipe.train.seed,
@@ -118,14 +125,14 @@ def write_report(run: RunFolder, recipe: Recipe, model: Any, tokenizer: Any, dat
     say(ReportEvent(path="report.json", verdict=report.verdict))
 
 
-def _measure(contender: str, model: Any, switched: AbstractContextManager[Any], tokenizer: Any, data: EncodedData,
-             recipe: Recipe, say: Callable[[Event], Event], max_new_tokens: int,
-             ) -> tuple[dict[str, str], list[tuple[float, int]]]:
+def _measure(contender: str, model: Any, switched: AbstractContextManager[Any], *, tokenizer: Any, data: EncodedData,
+             recipe: Recipe, say: Callable[[Event], Event], max_new_tokens: int, known: Nll | None,
+             ) -> tuple[dict[str, str], Nll]:
     """Answers by example id, and the likelihood of every held-out example."""
     asked = [example for example in data.heldout if example.has_target][:recipe.evaluate.limit]
     with switched, dequantized(model):
-        losses = nll(model, data.heldout_tokens, pad_id=tokenizer.pad_token_id,
-                     batch_size=2 * recipe.train.batch_size)
+        losses = known or nll(model, data.heldout_tokens, pad_id=tokenizer.pad_token_id,
+                              batch_size=2 * recipe.train.batch_size)
         answers = answer_all(
             model, tokenizer, [render_prompt(example.prompt_messages, tokenizer) for example in asked],
             max_new_tokens=max_new_tokens,

@@ -5,10 +5,12 @@ A transformers callback; all it says goes to the event log, all it saves is comm
 
 from __future__ import annotations
 
+import json
 import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal
 
 import torch
@@ -31,6 +33,7 @@ from ft_notebook.models.quantize import dequantized
 from ft_notebook.recipe.schema import Recipe
 from ft_notebook.store import checkpoints
 from ft_notebook.store.disk_errors import require_space
+from ft_notebook.store.durable import write_json
 from ft_notebook.store.requests import Request
 from ft_notebook.store.runs import RunFolder
 from ft_notebook.train.encode import EncodedData
@@ -75,7 +78,7 @@ class Conductor(TrainerCallback):  # type: ignore[misc]
 
     def __init__(self, run: RunFolder, recipe: Recipe, data: EncodedData, schedule: Schedule, *,
                  tokenizer: Any, say: Callable[[Event], Event], progress: Progress, max_new_tokens: int,
-                 checkpoint_bytes: int, is_asked_to_stop: Callable[[], bool]) -> None:
+                 checkpoint_bytes: int, base_name: str, is_asked_to_stop: Callable[[], bool]) -> None:
         self._run, self._recipe, self._data, self._schedule = run, recipe, data, schedule
         self._tokenizer, self._say, self.progress = tokenizer, say, progress
         self._max_new_tokens, self._is_asked_to_stop = max_new_tokens, is_asked_to_stop
@@ -84,9 +87,10 @@ class Conductor(TrainerCallback):  # type: ignore[misc]
         self._losses: list[torch.Tensor] = []
         self._step_started = time.monotonic()
         self._step = 0
-        self._checkpoint_bytes = checkpoint_bytes
+        self._checkpoint_bytes, self._base_name = checkpoint_bytes, base_name
         self.is_stopped = False
         self.last_step = 0
+        self.nll_at: dict[int, list[tuple[float, int]]] = {}   # of base (step 0) and best step, by held-out example
 
     def note_loss(self, loss: torch.Tensor) -> None:
         """Refuse a loss that is not finite before it reaches a gradient. Raises NonFiniteError."""
@@ -107,6 +111,8 @@ class Conductor(TrainerCallback):  # type: ignore[misc]
         if not math.isfinite(loss):
             raise self._non_finite("held-out loss")
         is_best = self.progress.take(loss, step)
+        if is_best or step == 0:
+            self.nll_at = {0: self.nll_at.get(0, sums), step: sums}
         self._say(EvaluationEvent(
             step=step, loss=loss, perplexity=math.exp(min(loss, 700.0)), trained_tokens=tokens, is_best=is_best,
             duration_s=time.monotonic() - started,
@@ -160,6 +166,7 @@ class Conductor(TrainerCallback):  # type: ignore[misc]
         staged = self._run.staging_path / f"checkpoint-{step}"
         for name in _UNUSED_FILES:
             (staged / name).unlink(missing_ok=True)
+        name_base(staged, self._base_name)
         receipt = checkpoints.commit(self._run, staged, step=step)
         self._say(CheckpointEvent(
             step=step, path=str(checkpoints.path_of(self._run, step).relative_to(self._run.path)),
@@ -249,6 +256,17 @@ class Conductor(TrainerCallback):  # type: ignore[misc]
 
 class StoppedWhilePaused(Exception):
     """The user stopped a paused run; its checkpoint was committed when it paused."""
+
+
+def name_base(staged: Path, base_name: str) -> None:
+    """Have an adapter name its base by a name that works on other machines.
+
+    Until it is saved it names the local folder: PEFT looks its configuration up there, and else on the hub.
+    """
+    path = staged / "adapter_config.json"
+    if path.is_file():
+        config = json.loads(path.read_bytes())
+        write_json(path, {**config, "base_model_name_or_path": base_name})
 
 
 def prompt_text(example: Example) -> str:

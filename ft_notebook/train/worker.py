@@ -179,12 +179,12 @@ class Worker:
                        method=recipe.method if self._method.is_quantized else None),
             recipe.method,
         )
-        self._name_base(model)
         progress = progress_from(effective_events(self._run.events()))
         conductor = Conductor(
             self._run, recipe, self._data, self._schedule, tokenizer=self._tokenizer, say=self.say,
             progress=progress, max_new_tokens=self._max_new_tokens,
             checkpoint_bytes=checkpoint_bytes(sum(p.numel() for p in model.parameters() if p.requires_grad)),
+            base_name=self._model.hub_name,
             is_asked_to_stop=lambda: self._is_asked_to_stop,
         )
         conductor.last_step = resume[0] if resume else 0
@@ -238,6 +238,7 @@ class Worker:
                 self._run, self._recipe, model, self._tokenizer, self._data, say=self.say,
                 load_base=lambda: load_model(self._model, precision=self._precision),
                 max_new_tokens=self._max_new_tokens,
+                known=(conductor.nll_at.get(0), conductor.nll_at.get(step)),
             )
         if self._recipe.output.folder:
             self._message(f"The adapter was copied to {copy_to_output(adapter, self._recipe.output.folder)}.")
@@ -261,14 +262,6 @@ class Worker:
     def _base_precision(self) -> Any:
         """Parameters that train are kept in float32; autocast computes in the run's precision."""
         return "fp32" if self._recipe.method.name == "full" else self._precision
-
-    def _name_base(self, model: Any) -> None:
-        """An adapter names its base by a name that works on other machines, never by a cache path."""
-        from ft_notebook.models.catalog import EMBEDDED_HUB_ID
-        from ft_notebook.recipe.schema import DEFAULT_MODEL
-
-        for config in getattr(model, "peft_config", {}).values():
-            config.base_model_name_or_path = EMBEDDED_HUB_ID if self._model.name == DEFAULT_MODEL else self._model.name
 
     def _stop_was_requested(self) -> bool:
         return any(request.kind == "stop" for request in self._run.take_requests())

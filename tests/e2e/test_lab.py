@@ -1,0 +1,59 @@
+"""The user's path in a real JupyterLab: run the cell, work on, read the result, save, reload."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import nbformat
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from lab import CHROMIUM, Lab, write_notebook
+
+pytestmark = pytest.mark.skipif(not CHROMIUM, reason="needs Debian's chromium (apt-get install chromium)")
+playwright_api = pytest.importorskip("playwright.sync_api", reason="needs playwright (pip install playwright)")
+
+RECIPE = """\
+model: {model}
+data: {{source: "sample:tickets", limit: 40}}
+method: {{name: lora, rank: 4}}
+train: {{max_steps: {steps}, batch_size: 4, learning_rate: 5e-3}}
+evaluate: {{samples: 1, limit: 4, max_new_tokens: 8}}
+"""
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_a_run_in_jupyterlab_shows_moves_ends_and_stays_readable(theme: str, tiny_model: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "work"
+    folder.mkdir()
+    recipe = RECIPE.format(model=tiny_model, steps=12)
+    write_notebook(folder / "triage.ipynb", ["%load_ext ft_notebook", f"%%finetune triage\n{recipe}", "6 * 7", "%runs"])
+    with Lab(folder, {"FT_NOTEBOOK_HOME": os.environ["FT_NOTEBOOK_HOME"]}) as lab, \
+            playwright_api.sync_playwright() as playwright:
+        lab.set_theme(f"JupyterLab {theme.title()}")
+        page = lab.open(playwright, "triage.ipynb")
+        page.click(".jp-Notebook .jp-Cell >> nth=0")
+        for _ in range(4):
+            page.keyboard.press("Shift+Enter")
+        page.get_by_text("42", exact=True).wait_for(timeout=60_000)
+        card = page.locator(".jp-Cell >> nth=1").locator(".ftn-card")
+        card.wait_for(timeout=60_000)
+        card.get_by_text("finished", exact=True).wait_for(timeout=180_000)
+        assert "held-out examples" in card.inner_text()
+        assert card.bounding_box()["width"] <= 1280
+        images = Path(__file__).parents[2] / "build" / "images"
+        images.mkdir(parents=True, exist_ok=True)
+        page.screenshot(path=str(images / f"lab-{theme}.png"))
+        page.keyboard.press("Control+s")
+        page.wait_for_timeout(1500)
+        lab.load(page, "triage.ipynb")
+        assert "held-out examples" in page.locator(".jp-Cell >> nth=1").inner_text()
+        page.context.browser.close()
+    saved = nbformat.read(folder / "triage.ipynb", 4)
+    output = saved.cells[1].outputs[-1]
+    assert "held-out examples" in output["data"]["text/html"]
+    assert output["data"]["text/plain"].startswith("triage: finished")
+    assert (folder / "triage.ipynb").stat().st_size < 300_000
