@@ -32,9 +32,9 @@ check: install
 test: install check
 	$(BIN)/python -m pytest
 
-# The long versions of the crash and resume tests; writes docs/results/.
+# The crash and resume tests in full; writes docs/results/soak.md.
 soak: install
-	FT_SOAK=1 $(BIN)/python -m pytest -m soak tests/crash
+	$(BIN)/python benchmarks/soak.py
 
 # The figures in docs/results/ that take minutes to make.
 results: install

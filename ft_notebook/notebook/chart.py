@@ -2,22 +2,44 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
-from ft_notebook.notebook.render import visible
+import plotly.graph_objects as go
+from IPython.display import display
+
+from ft_notebook.notebook.curve import loss_curve, loss_words
+from ft_notebook.notebook.render import Html, card, visible
 from ft_notebook.notebook.view import RunView, smooth
 
 _TRAIN, _HELDOUT, _BEST = "#0072B2", "#D55E00", "#009E73"      # Okabe-Ito
 _GRAY = "#888888"               # legible on white and on black
 
 
-def loss_figure(view: RunView, *, title: str) -> Any:
-    """Train loss raw and smoothed, held-out loss dashed with squares; a `plotly.graph_objects.Figure`."""
-    import plotly.graph_objects as go
+class LossFigure(go.Figure):  # type: ignore[misc]
+    """A plotly figure that a page without plotly, such as an exported one, shows as a drawing."""
 
+    _drawing: Html | None = None
+    _words = ""
+
+    def _repr_mimebundle_(self, *_: object, **__: object) -> dict[str, Any]:
+        bundle = {"application/vnd.plotly.v1+json": json.loads(self.to_json()), "text/plain": self._words}
+        if self._drawing is not None:
+            bundle["text/html"] = str(self._drawing)
+        return bundle
+
+    def _ipython_display_(self) -> None:
+        display(self._repr_mimebundle_(), raw=True)
+
+
+def loss_figure(view: RunView, *, title: str) -> LossFigure:
+    """Train loss raw and smoothed, held-out loss dashed with squares."""
     steps = [step.step for step in view.steps]
     losses = [step.loss for step in view.steps]
-    figure = go.Figure()
+    figure = LossFigure()
+    curve = loss_curve(view)
+    figure._words = f"{title}: {loss_words(view)}" if curve is not None else f"{title}: no step yet"
+    figure._drawing = card(curve, label=f"Losses of {title}") if curve is not None else None
     figure.add_scatter(x=steps, y=losses, name="train", mode="lines", opacity=0.3,
                        line={"color": _TRAIN, "width": 1}, hovertemplate="step %{x}: %{y:.4f}")
     figure.add_scatter(x=steps, y=smooth(losses), name="train, smoothed", mode="lines",

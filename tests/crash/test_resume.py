@@ -13,7 +13,7 @@ from ft_notebook.events import ResumeEvent, StepEvent
 from ft_notebook.store import checkpoints
 from ft_notebook.store.run_folder import RunFolder
 
-STEPS = 18
+STEPS = 24
 CUTS = 20 if os.environ.get("FT_SOAK") else 2
 
 
@@ -54,6 +54,8 @@ def test_resume_is_bit_identical_at_any_step(method: str, tiny_model: Path, monk
         assert run.state() == "finished", run.error()
         assert [event.from_step for event in run.events() if isinstance(event, ResumeEvent)] == [cut]
         assert outcome(run) == (steps, adapter), f"cut at step {cut}"
+    print(f"\nsoak: {method}: stopped after step {sorted(cuts)} of {STEPS} and resumed: losses, gradient norms and final "
+          "adapter equal the uninterrupted run's, bit for bit")
 
 
 def test_resume_passes_over_a_damaged_checkpoint_and_says_so(tiny_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:

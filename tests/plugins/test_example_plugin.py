@@ -132,3 +132,23 @@ print(json.dumps([registry().problems, "label_field_match" in registry().metrics
 """, str(tmp_path))
     assert found == [["Plugin broken-plugin could not be loaded: ModuleNotFoundError: "
                       "No module named 'a_module_that_is_not_there'"], True, True]
+
+
+def test_a_whole_run_uses_the_source_the_metric_and_the_sink(site: Path, tmp_path: Path, tiny_model: Path) -> None:
+    figures = ask(site, """
+import json, os, sqlite3, sys
+from contextlib import closing
+import ft_notebook
+os.chdir(sys.argv[1])
+with closing(sqlite3.connect("helpdesk.db")) as database:
+    database.execute("CREATE TABLE tickets (prompt TEXT, completion TEXT)")
+    rows = [(f"Ticket {n}", f"Billing, invoice, {'low' if n % 2 else 'high'} priority") for n in range(20)]
+    database.executemany("INSERT INTO tickets VALUES (?, ?)", rows)
+    database.commit()
+run = ft_notebook.finetune(
+    {"model": sys.argv[2], "data": "sqlite:helpdesk.db#tickets", "method": "lora", "train": {"max_steps": 2, "batch_size": 4},
+     "evaluate": {"samples": 0, "metrics": ["exact_match", "label_field_match"]}}, name="helpdesk", wait=True)
+print(json.dumps([run.status, [metric.name for metric in run.report.metrics],
+                  len((run.folder.path / "evaluations.csv").read_text().splitlines())]))
+""", str(tmp_path), str(tiny_model))
+    assert figures == ["finished", ["exact_match", "label_field_match"], 3]

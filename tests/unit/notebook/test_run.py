@@ -58,6 +58,9 @@ def test_the_plot_tells_losses_apart_without_colour(run):
     assert list(raw.y) == [1.0, 0.5] and smoothed.y[0] == 1.0 and smoothed.y[1] != 0.5
     assert heldout.line.dash == "dash" and heldout.marker.symbol == "square"
     assert run.plot().layout.paper_bgcolor == "rgba(0,0,0,0)"
+    shown = run.plot()._repr_mimebundle_()
+    assert shown["application/vnd.plotly.v1+json"]["data"][0]["name"] == "train"
+    assert "<svg" in shown["text/html"] and "Train loss from" in shown["text/plain"]   # a page without plotly
 
 
 def test_requests_reach_a_run_that_lives(run):
