@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from ft_notebook.evaluate.verdict import title
 from ft_notebook.events import PlanEvent
 from ft_notebook.notebook.curve import loss_curve
 from ft_notebook.notebook.facts import (
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
 _MESSAGES_SHOWN = 4
 _EXAMPLES_SHOWN = 3         # each way; the report holds all of them
 _LONGEST_TEXT = 600
+_BREAKS = re.compile(r"\s*\n\s*")     # a rambling answer stays a few lines high
 _SIGNS = {"info": "●", "warning": "▲", "error": "■"}
 
 
@@ -152,26 +155,26 @@ def _report(report: Report) -> list[object]:
     is_noise = report.verdict_kind in {"noise", "nothing_measured"}
     kind = "ftn-error" if report.verdict_kind == "worse" else "ftn-verdict ftn-noise" if is_noise else "ftn-verdict"
     rows: list[list[object]] = [
-        [result.name.replace("_", " "), with_interval(result, result.base, result.base_low, result.base_high),
+        [title(result.name), with_interval(result, result.base, result.base_low, result.base_high),
          with_interval(result, result.tuned, result.tuned_low, result.tuned_high), change(result)]
         for result in results_of(report)]
     parts: list[object] = [tag("p", report.verdict, class_=kind)]
     parts += [tag("p", note, class_="ftn-sub") for note in report.notes]
     if rows:
         parts.append(table(["on the same held-out examples (95 % interval)", "base", "tuned", "difference"], rows))
-    for title, examples in (("changed most for the better", report.improved),
-                            ("changed most for the worse", report.worsened)):
+    for heading, examples in (("changed most for the better", report.improved),
+                              ("changed most for the worse", report.worsened)):
         if examples:
-            parts.append(_examples(title, examples[:_EXAMPLES_SHOWN]))
+            parts.append(_examples(heading, examples[:_EXAMPLES_SHOWN]))
     return parts
 
 
-def _examples(title: str, examples: Sequence[ExampleResult]) -> Html:
+def _examples(heading: str, examples: Sequence[ExampleResult]) -> Html:
     rows: list[list[object]] = []
     for example in examples:
         base, tuned = _answers(example)
         rows.append([str(example.row), _cut(example.prompt), _cut(example.reference or ""), base, tuned])
-    return table(["row", title, "reference", "base", "tuned"], rows, numeric=frozenset({0}))
+    return table(["row", heading, "reference", "base", "tuned"], rows, numeric=frozenset({0}))
 
 
 def _answers(example: ExampleResult) -> tuple[object, object]:
@@ -182,4 +185,5 @@ def _answers(example: ExampleResult) -> tuple[object, object]:
 
 
 def _cut(text: str) -> str:
+    text = _BREAKS.sub(" ↵ ", text.strip())
     return text if len(text) <= _LONGEST_TEXT else text[:_LONGEST_TEXT] + f" … ({len(text):,} characters)"

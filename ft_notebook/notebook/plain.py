@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
+from ft_notebook.evaluate.verdict import title
 from ft_notebook.events import PlanEvent
 from ft_notebook.notebook.cards import plan_rows
 from ft_notebook.notebook.curve import loss_words
@@ -27,7 +28,7 @@ def run_text(facts: RunFacts) -> str:
     if facts.report is not None:
         lines.append(facts.report.verdict)
         rows = [("", "base", "tuned", "difference")]
-        rows += [(result.name, with_interval(result, result.base, result.base_low, result.base_high),
+        rows += [(title(result.name), with_interval(result, result.base, result.base_low, result.base_high),
                   with_interval(result, result.tuned, result.tuned_low, result.tuned_high), change(result))
                  for result in results_of(facts.report)]
         lines.append(columns_text(rows))

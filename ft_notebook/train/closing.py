@@ -95,7 +95,6 @@ def write_report(run: RunFolder, recipe: Recipe, model: Any, tokenizer: Any, dat
 
     known: likelihoods of base and tuned on the held-out examples, where training has measured them.
     """
-    limit = recipe.evaluate.limit
     base, base_only = (model, model.disable_adapter()) if is_adapter(model) else (load_base(), nullcontext())
     measure = partial(_measure, tokenizer=tokenizer, data=data, recipe=recipe, say=say, max_new_tokens=max_new_tokens)
     base_answers, base_nll = measure("base", base, base_only, known=known[0])
@@ -110,13 +109,10 @@ def write_report(run: RunFolder, recipe: Recipe, model: Any, tokenizer: Any, dat
     ]
     steps = [event for event in run.history() if isinstance(event, StepEvent)]
     seconds = sum(event.step_s for event in steps)
-    answerable = sum(example.has_target for example in data.heldout)
     report = build_report(
         RunFacts(
             run_id=run.id, name=run.name, model=recipe.model.name, created=run.created, seconds=seconds,
             tokens_per_s=sum(event.tokens for event in steps) / seconds if seconds else 0.0,
-            notes=(f"{limit} of {answerable} held-out examples were answered (evaluate: limit).",)
-            if answerable > limit else (),
         ),
         measured, metrics=registry().metrics(), chosen=recipe.evaluate.metrics,
         resamples=recipe.evaluate.bootstrap, seed=recipe.train.seed,

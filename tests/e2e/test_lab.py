@@ -39,7 +39,7 @@ def test_a_run_in_jupyterlab_shows_moves_ends_and_stays_readable(theme: str, tin
         for _ in range(4):
             page.keyboard.press("Shift+Enter")
         page.get_by_text("42", exact=True).wait_for(timeout=60_000)
-        card = page.locator(".jp-Cell >> nth=1").locator(".ftn-card")
+        card = page.locator(".jp-Cell >> nth=1").locator(".ftn")
         card.wait_for(timeout=60_000)
         card.get_by_text("finished", exact=True).wait_for(timeout=180_000)
         assert "held-out examples" in card.inner_text()
