@@ -68,7 +68,7 @@ def copy_to_output(adapter: Path, wanted: str) -> Path:
     except DurabilityError as error:
         with suppress(DurabilityError):  # the first error is the one to report
             remove_folder(staged)
-        raise UserError(f"the adapter is kept in the run but could not be copied to `{wanted}`: {error}") from error
+        raise UserError(f"it could not be copied to `{wanted}`: {error}") from error
     return folder
 
 

@@ -1,7 +1,7 @@
 """How much memory a run will take, before it takes it: low, expected and high, in bytes.
 
-Weights and optimizer are exact; activations are a model of what autograd keeps, calibrated against
-measured peaks (docs/results/memory.md). Imports no torch.
+Weights and optimizer are exact; activations are a model of what autograd keeps, calibrated against the peaks
+of runs of the embedded model on a CPU. Imports no torch.
 """
 
 from __future__ import annotations
@@ -70,7 +70,8 @@ def estimate_memory(
     per_weight = _NF4_BYTES if is_double_quant else _NF4_FLAT_BYTES
     weights = (shape.total_parameters - shape.quantized_parameters) * bytes_per_value \
         + shape.quantized_parameters * per_weight
-    optimizer = shape.trainable_parameters * 16          # float32 weight, gradient and two moments
+    # Gradient and two moments in float32; the weights themselves are float32 too, whatever the base is kept in.
+    optimizer = shape.trainable_parameters * (12 + 4 - bytes_per_value)
     per_layer = _KEPT_LINEAR_INPUTS * (5 * shape.hidden + 3 * shape.intermediate) * bytes_per_value
     layers_kept = 1 if is_checkpointing else shape.layers
     boundaries = shape.layers * shape.hidden * bytes_per_value if is_checkpointing else 0

@@ -15,9 +15,9 @@ import traceback
 from collections.abc import Sequence
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ft_notebook.errors import CheckpointError, DataError, FtError, NonFiniteError, OutOfMemoryError
+from ft_notebook.errors import CheckpointError, FtError, NonFiniteError, OutOfMemoryError, UserError
 from ft_notebook.events import ErrorEvent, Event, MessageEvent, ResumeEvent, RunState, StateEvent, StepEvent
 from ft_notebook.plugins import registry
 from ft_notebook.recipe.schema import Recipe
@@ -25,6 +25,10 @@ from ft_notebook.store import checkpoints
 from ft_notebook.store.log import RunLog, effective_events
 from ft_notebook.store.run_folder import RunFolder
 from ft_notebook.train.sinks import SinkFan
+
+if TYPE_CHECKING:
+    from ft_notebook.train.conductor import Conductor
+    from ft_notebook.train.setting import Setting
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -81,11 +85,11 @@ class Worker:
         for problem in registry().problems:
             self._message(problem, level="warning")
         resume = self._resume_point()
-        self._prepare()
+        setting = self._prepare()
         if self._is_asked_to_stop or self._stop_was_requested():
             self._enter("stopped", "before the first step" if resume is None else f"at step {resume[0]}")
             return
-        self._train(resume)
+        self._train(setting, resume)
 
     def fail(self, error: BaseException) -> None:
         """Record why the run failed."""
@@ -110,44 +114,15 @@ class Worker:
                ", `train: {gradient_checkpointing: true}`, or lower `data: {max_tokens: ...}`.")
         )
 
-    def _prepare(self) -> None:
-        """Model folder, tokens, schedule and plan; nothing that takes much memory."""
-        from ft_notebook.data.chat import encoding_notes
-        from ft_notebook.models.catalog import find_model
-        from ft_notebook.models.load import load_tokenizer, resolve_precision
-        from ft_notebook.train.encode import encode_run, leave_for_views
-        from ft_notebook.train.planning import plan_of
-        from ft_notebook.train.schedule import make_schedule
+    def _prepare(self) -> Setting:
+        """The run's parts; says the plan."""
+        from ft_notebook.train.setting import prepare_setting
 
-        recipe = self._recipe
-        self._model = find_model(recipe.model, say=self._message)
-        self._tokenizer = load_tokenizer(self._model)
-        report = self._run.data_report()
-        objective_name = recipe.objective.name if recipe.objective.name != "auto" else str(report["objective"])
-        objective = registry().get("objective", objective_name)
-        self._method = registry().get("method", recipe.method.name)
-        self._data = encode_run(self._run, objective, self._tokenizer, recipe.data)
-        if not self._data.train:
-            raise DataError("no example is left to train on; hold out fewer.")
-        leave_for_views(self._run, self._data, self._tokenizer)
-        self._precision = resolve_precision(recipe.train.precision)
-        self._schedule = make_schedule(
-            [example.tokens for example in self._data.train_tokens], recipe.train, recipe.evaluate
-        )
-        plan = plan_of(
-            recipe, self._model, self._method, self._data, self._schedule, self._precision,
-            notes=encoding_notes([*self._data.train_tokens, *self._data.heldout_tokens], self._tokenizer, recipe.data),
-        )
-        self.say(plan)
-        for note in plan.notes:
+        setting = prepare_setting(self._run, say=self._message)
+        self.say(setting.plan)
+        for note in setting.plan.notes:
             self._message(note, level="warning")
-        self._max_new_tokens = recipe.evaluate.max_new_tokens or self._answer_budget()
-
-    def _answer_budget(self) -> int:
-        from ft_notebook.evaluate.generate import answer_budget
-
-        # Every trained token of a multi-turn example counts as one answer here: longer than need be, never cut.
-        return answer_budget([example.trained_tokens for example in self._data.train_tokens])
+        return setting
 
     def _resume_point(self) -> tuple[int, Path] | None:
         """The newest valid checkpoint; says from where training goes on if there was training before."""
@@ -163,69 +138,59 @@ class Worker:
                              "from the start: there is no checkpoint that verifies"))
         return (step, found[1]) if found else None
 
-    def _train(self, resume: tuple[int, Path] | None) -> None:
+    def _train(self, setting: Setting, resume: tuple[int, Path] | None) -> None:
         import transformers
 
-        from ft_notebook.models.load import load_model
-        from ft_notebook.plugins import guarded
         from ft_notebook.train.conductor import Conductor, StoppedWhilePaused, progress_from
         from ft_notebook.train.planning import checkpoint_bytes
 
-        recipe = self._recipe
-        transformers.set_seed(recipe.train.seed)
-        model = guarded(
-            "method", self._method.name, self._method.apply,
-            load_model(self._model, precision=self._base_precision(),
-                       method=recipe.method if self._method.is_quantized else None),
-            recipe.method,
-        )
-        progress = progress_from(effective_events(self._run.events()))
+        transformers.set_seed(self._recipe.train.seed)
+        model = setting.load_trainable()
         conductor = Conductor(
-            self._run, recipe, self._data, self._schedule, tokenizer=self._tokenizer, say=self.say,
-            progress=progress, max_new_tokens=self._max_new_tokens,
-            checkpoint_bytes=checkpoint_bytes(sum(p.numel() for p in model.parameters() if p.requires_grad)),
-            base_name=self._model.hub_name,
+            self._run, self._recipe, setting.data, setting.schedule, tokenizer=setting.tokenizer, say=self.say,
+            progress=progress_from(effective_events(self._run.events())), max_new_tokens=setting.max_new_tokens,
+            checkpoint_bytes=checkpoint_bytes(setting.plan.trainable_parameters), base_name=setting.model.hub_name,
             is_asked_to_stop=lambda: self._is_asked_to_stop,
         )
         conductor.last_step = resume[0] if resume else 0
         self._enter("training")
         if resume is None:
             conductor.evaluate(model, 0)
-        if resume is None or resume[0] < self._schedule.steps:
+        if resume is None or resume[0] < setting.schedule.steps:
             try:
-                self._run_trainer(model, conductor, resume)
+                self._run_trainer(setting, model, conductor, resume)
             except StoppedWhilePaused:
                 conductor.is_stopped = True
         if conductor.is_stopped:
             self._enter("stopped", f"at step {conductor.last_step}, with a committed checkpoint")
             return
-        self._close(model, conductor)
+        self._close(setting, model, conductor)
 
-    def _run_trainer(self, model: Any, conductor: Any, resume: tuple[int, Path] | None) -> None:
+    def _run_trainer(self, setting: Setting, model: Any, conductor: Conductor,
+                     resume: tuple[int, Path] | None) -> None:
         from datasets import Dataset
+        from transformers import PrinterCallback
 
         from ft_notebook.train.trainer import ScheduledTrainer, training_arguments
 
+        first = setting.data.train_tokens[0].input_ids
         trainer = ScheduledTrainer(
             model=model,
-            args=training_arguments(self._recipe.train, self._schedule, folder=self._run.staging_path,
-                                    precision=self._precision),
-            train_dataset=Dataset.from_dict({"input_ids": [self._data.train_tokens[0].input_ids],
-                                             "labels": [self._data.train_tokens[0].input_ids]}),
-            processing_class=self._tokenizer,
+            args=training_arguments(self._recipe.train, setting.schedule, folder=self._run.staging_path,
+                                    precision=setting.precision),
+            # SFTTrainer wants a Dataset to look at; the batches come from the schedule.
+            train_dataset=Dataset.from_dict({"input_ids": [first], "labels": [first]}),
+            processing_class=setting.tokenizer,
             callbacks=[conductor],
-            schedule=self._schedule,
-            encoded=self._data.train_tokens,
+            schedule=setting.schedule,
+            encoded=setting.data.train_tokens,
             on_loss=conductor.note_loss,
         )
-        from transformers import PrinterCallback
-
         trainer.remove_callback(PrinterCallback)
         trainer.train(resume_from_checkpoint=str(resume[1]) if resume else None)
         gc.collect()
 
-    def _close(self, model: Any, conductor: Any) -> None:
-        from ft_notebook.models.load import load_model
+    def _close(self, setting: Setting, model: Any, conductor: Conductor) -> None:
         from ft_notebook.train.closing import copy_to_output, keep_adapter, load_weights, say_choice, write_report
 
         self._enter("evaluating")
@@ -233,21 +198,23 @@ class Worker:
         load_weights(model, checkpoints.path_of(self._run, step))
         say_choice(self.say, step, conductor.last_step)
         adapter = keep_adapter(self._run, step)
-        if self._recipe.evaluate.at_end and self._data.heldout:
+        if self._recipe.evaluate.at_end and setting.data.heldout:
             write_report(
-                self._run, self._recipe, model, self._tokenizer, self._data, say=self.say,
-                load_base=lambda: load_model(self._model, precision=self._precision),
-                max_new_tokens=self._max_new_tokens,
+                self._run, self._recipe, model, setting.tokenizer, setting.data, say=self.say,
+                load_base=setting.load_base, max_new_tokens=setting.max_new_tokens,
                 known=(conductor.nll_at.get(0), conductor.nll_at.get(step)),
             )
         if self._recipe.output.folder:
-            self._message(f"The adapter was copied to {copy_to_output(adapter, self._recipe.output.folder)}.")
+            try:
+                self._message(f"The adapter was copied to {copy_to_output(adapter, self._recipe.output.folder)}.")
+            except UserError as error:  # the run itself is whole
+                self._message(f"The adapter is in {adapter}, but {error}", level="warning")
         checkpoints.sweep(self._run)
         self._enter("finished")
 
-    def _best_step(self, conductor: Any) -> int:
+    def _best_step(self, conductor: Conductor) -> int:
         """The step with the lowest held-out loss whose checkpoint verifies, else the newest valid one."""
-        best: int | None = conductor.progress.best_step
+        best = conductor.progress.best_step
         if best:
             try:
                 checkpoints.verify(checkpoints.path_of(self._run, best))
@@ -258,10 +225,6 @@ class Worker:
         if found is None:
             raise CheckpointError("No checkpoint of this run verifies, so there is no adapter to keep.")
         return found[0]
-
-    def _base_precision(self) -> Any:
-        """Parameters that train are kept in float32; autocast computes in the run's precision."""
-        return "fp32" if self._recipe.method.name == "full" else self._precision
 
     def _stop_was_requested(self) -> bool:
         return any(request.kind == "stop" for request in self._run.take_requests())

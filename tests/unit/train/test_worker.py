@@ -210,3 +210,51 @@ def test_an_error_of_the_data_is_one_sentence_and_nothing_is_trained(tiny_model)
     assert not of(run, StepEvent)
     error, = of(run, ErrorEvent)
     assert "\n" not in error.text
+
+
+def test_the_adapter_is_copied_to_the_output_folder(tiny_model, tmp_path):
+    run = make(tiny_model, more=f"output: {tmp_path / 'out'}\n")
+    worker.main([str(run.path)])
+    assert run.state() == "finished", run.error()
+    copied = (tmp_path / "out" / "adapter_model.safetensors").read_bytes()
+    assert copied == (run.path / "adapter" / "adapter_model.safetensors").read_bytes()
+
+
+def test_an_output_folder_that_is_there_is_refused_before_training(tiny_model, tmp_path):
+    run = make(tiny_model, more=f"output: {tmp_path}\n")
+    worker.main([str(run.path)])
+    assert run.state() == "failed" and not of(run, StepEvent)
+    assert "is there already" in run.error().text
+
+
+def test_full_fine_tuning_compares_with_the_base_as_it_was(tiny_model):
+    full = runs.new_run(BASIC.format(model=tiny_model, train="", every=3, at_end="true").replace(
+        "{name: lora, rank: 4}", "full"), "full")
+    worker.main([str(full.path)])
+    assert full.state() == "finished", full.error()
+    evaluations = of(full, EvaluationEvent)
+    assert full.report()["loss"]["base"] == pytest.approx(evaluations[0].loss, rel=1e-6)
+    assert full.report()["loss"]["tuned"] == pytest.approx(min(e.loss for e in evaluations), rel=1e-6)
+    assert of(full, PlanEvent)[0].trainable_parameters == of(full, PlanEvent)[0].total_parameters
+
+
+def test_plain_text_trains_every_token_and_is_judged_by_loss(tiny_model, tmp_path):
+    (tmp_path / "book.txt").write_text("\n".join(f"Line {n} of a book that is not long." for n in range(24)))
+    text = BASIC.format(model=tiny_model, train="", every=3, at_end="true").replace(
+        '{source: "sample:tickets", limit: 24}', str(tmp_path / "book.txt"))
+    run = runs.new_run(text, "book")
+    worker.main([str(run.path)])
+    assert run.state() == "finished", run.error()
+    plan, = of(run, PlanEvent)
+    assert plan.trained_tokens == plan.total_tokens
+    assert run.report()["metrics"] == [] and "loss" in run.report()["verdict"]
+
+
+def test_adapters_of_a_four_bit_model_stay_float32(tiny_model):
+    from safetensors.torch import load_file
+
+    run = runs.new_run(BASIC.format(model=tiny_model, train="", every=3, at_end="false").replace("name: lora", "name: qlora"), "q")
+    worker.main([str(run.path)])
+    tensors = load_file(run.path / "adapter" / "adapter_model.safetensors")
+    assert {tensor.dtype for tensor in tensors.values()} == {torch.float32}
+    assert any((tensor.bfloat16().float() != tensor).any() for tensor in tensors.values())
