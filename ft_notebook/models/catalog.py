@@ -59,7 +59,7 @@ def find_model(section: ModelSection, *, say: Callable[[str], None]) -> LocalMod
     if folder.is_file():
         raise ModelError(f"model `{name}` is a file; name the folder that holds it with config.json and a tokenizer.")
     if HUB_ID.match(name):
-        return _from_hub(name, section.revision, say=say)
+        return fetch_from_hub(name, section.revision, say=say)
     raise ModelError(
         f"model `{name}` is neither the embedded `{DEFAULT_MODEL}`, nor a folder here "
         f"({Path.cwd().name}/{name} does not exist), nor a hub id such as `{EMBEDDED_HUB_ID}`."
@@ -126,7 +126,7 @@ def _read_json(path: Path, *, required: bool = True) -> dict[str, Any]:
     return content
 
 
-def _from_hub(name: str, revision: str | None, *, say: Callable[[str], None]) -> LocalModel:
+def fetch_from_hub(name: str, revision: str | None, *, say: Callable[[str], None]) -> LocalModel:
     """Download safetensors, config and tokenizer of a hub model, saying the size first."""
     from huggingface_hub import HfApi, snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError, RepositoryNotFoundError

@@ -13,7 +13,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from ft_notebook.errors import CheckpointError, ModelError
-from ft_notebook.models.catalog import EMBEDDED_HUB_ID, cached_model_folder, check_model_folder
+from ft_notebook.models.catalog import EMBEDDED_HUB_ID, cached_model_folder, check_model_folder, fetch_from_hub
 from ft_notebook.recipe.schema import DEFAULT_MODEL
 from ft_notebook.store.checkpoints import verify
 from ft_notebook.store.durable import commit_folder, remove_folder
@@ -74,10 +74,8 @@ def _convert(gguf: Path, folder: Path) -> None:
 
 
 def _from_hub(folder: Path, *, say: Callable[[str], None]) -> tuple[Path, str]:
-    from ft_notebook.models.catalog import _from_hub as fetch
-
     try:
-        return fetch(EMBEDDED_HUB_ID, None, say=say).folder, "hub"
+        return fetch_from_hub(EMBEDDED_HUB_ID, None, say=say).folder, "hub"
     except ModelError as error:
         raise ModelError(
             f"{DEFAULT_MODEL} is neither in the cache ({json.dumps(str(folder))}), nor installed "

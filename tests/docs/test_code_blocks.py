@@ -56,3 +56,17 @@ def test_cells_and_commands_are_understood(page: Path, text: str) -> None:
     for line in text.splitlines():
         if line.startswith("python -m ft_notebook"):
             _parser().parse_args(shlex.split(line, comments=True)[3:])
+
+
+def test_the_page_of_all_keys_is_what_the_schema_says() -> None:
+    from ft_notebook.recipe.document import recipe_markdown
+
+    assert (ROOT / "docs" / "recipe.md").read_text(encoding="utf-8") == recipe_markdown(), (
+        "docs/recipe.md is old: write ft_notebook.recipe.document.recipe_markdown() to it"
+    )
+
+
+@pytest.mark.parametrize("page", [*PAGES, ROOT / "DESIGN.md"], ids=lambda page: page.name)
+def test_links_lead_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\((?!http)([^)#]+)", page.read_text(encoding="utf-8")):
+        assert (page.parent / target).exists(), target

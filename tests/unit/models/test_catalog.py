@@ -92,3 +92,46 @@ def test_without_a_hub_a_hub_id_says_so(monkeypatch):
 def test_a_file_is_no_model_folder(folder):
     with pytest.raises(ModelError, match="is a file"):
         find_model(ModelSection(name=str(folder / "config.json")), say=print)
+
+
+def test_a_hub_model_says_its_size_before_it_is_downloaded(folder, monkeypatch):
+    import huggingface_hub
+    from huggingface_hub.errors import LocalEntryNotFoundError
+    from huggingface_hub.hf_api import ModelInfo, RepoSibling
+
+    told: list[str] = []
+
+    def files(name, size):
+        sibling = RepoSibling(rfilename=name)
+        sibling.size = size
+        return sibling
+
+    def info(self, name, **arguments):
+        found = ModelInfo(id=name)
+        found.siblings = [files("model.safetensors", 3_000_000_000), files("pytorch_model.bin", 3_000_000_000)]
+        return found
+
+    def download(name, *, local_files_only=False, allow_patterns=(), **arguments):
+        if local_files_only:
+            raise LocalEntryNotFoundError("not here")
+        assert told and not any(pattern.endswith(".bin") for pattern in allow_patterns)
+        return str(folder)
+
+    monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
+    monkeypatch.setattr(huggingface_hub.HfApi, "model_info", info)
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", download)
+    found = find_model(ModelSection(name="someone/some-model"), say=told.append)
+    assert found.folder == folder
+    assert told == ["Downloading someone/some-model: 3,000 MB."]
+
+
+def test_a_hub_that_cannot_be_reached_is_one_sentence_with_a_way_out(monkeypatch):
+    import huggingface_hub
+
+    def info(self, name, **arguments):
+        raise OSError("Name or service not known")
+
+    monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
+    monkeypatch.setattr(huggingface_hub.HfApi, "model_info", info)
+    with pytest.raises(ModelError, match="no hub can be reached; name a folder, or use the embedded"):
+        find_model(ModelSection(name="someone/some-model"), say=print)
