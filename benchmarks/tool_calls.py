@@ -23,8 +23,8 @@ ROOT = Path(__file__).resolve().parent.parent
 FILE = "BFCL_v4_simple_python.json"
 RECIPE = """\
 data: {source: %s, system: "Answer with the call as JSON.", max_tokens: 512}
-train: {epochs: 2, learning_rate: 5e-4}
-evaluate: {limit: 80}
+train: {epochs: 1, learning_rate: 1e-3}
+evaluate: {limit: 80, samples: 1, max_new_tokens: 128}
 """
 
 

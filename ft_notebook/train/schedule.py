@@ -66,6 +66,20 @@ def make_schedule(lengths: Sequence[int], train: TrainSection, evaluate: Evaluat
     )
 
 
+def learning_rate_factor(step: int, *, steps: int, warmup_steps: int, kind: str) -> float:
+    """Share of the peak learning rate that step `step` (counted from 1) trains with.
+
+    Warm-up rises from above zero and the decay ends above zero, so that no step is wasted.
+    kind: linear, cosine or constant.
+    """
+    if step <= warmup_steps:
+        return step / (warmup_steps + 1)
+    if kind == "constant":
+        return 1.0
+    left = (steps - step + 1) / max(steps - warmup_steps, 1)     # 1 just after warm-up
+    return left if kind == "linear" else (1 - math.cos(math.pi * left)) / 2
+
+
 def _epoch_batches(lengths: Sequence[int], train: TrainSection, epoch: int) -> list[list[int]]:
     chance = random.Random(f"{train.seed}/{epoch}")
     order = list(range(len(lengths)))

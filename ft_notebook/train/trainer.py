@@ -8,17 +8,19 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch.optim.lr_scheduler import LambdaLR
 from torch.utils.data import DataLoader, Sampler
 from trl import SFTConfig, SFTTrainer
 
 from ft_notebook.data.examples import EncodedExample
 from ft_notebook.models.load import Precision, device_name
 from ft_notebook.recipe.schema import TrainSection
-from ft_notebook.train.schedule import Schedule
+from ft_notebook.train.schedule import Schedule, learning_rate_factor
 
 IGNORED = -100  # the label of a token that carries no loss
 
@@ -39,7 +41,7 @@ class ScheduledBatches(Sampler[list[int]]):
 class ScheduledTrainer(SFTTrainer):  # type: ignore[misc]
     """SFTTrainer over a fixed schedule; `on_loss` is told every batch's loss before its backward pass."""
 
-    def __init__(self, *, schedule: Schedule, encoded: Sequence[EncodedExample],
+    def __init__(self, *, schedule: Schedule, decay: str, encoded: Sequence[EncodedExample],
                  on_loss: Callable[[torch.Tensor], None], **arguments: Any) -> None:
         trainable = [p for p in arguments["model"].parameters() if p.requires_grad]
         originals = [p.detach().clone() for p in trainable]
@@ -48,7 +50,7 @@ class ScheduledTrainer(SFTTrainer):  # type: ignore[misc]
         # without it and costs precision everywhere.
         for parameter, original in zip(trainable, originals, strict=True):
             parameter.data = original
-        self._schedule = schedule
+        self._schedule, self._decay = schedule, decay
         self._encoded = encoded
         self._on_loss = on_loss
         self._takes_positions = "logits_to_keep" in inspect.signature(type(_base(self.model)).forward).parameters
@@ -62,6 +64,14 @@ class ScheduledTrainer(SFTTrainer):  # type: ignore[misc]
             generator=torch.Generator(),  # its own, so that making an iterator draws nothing from the run's
         )
         return self.accelerator.prepare(loader)  # type: ignore[no-any-return]
+
+    def create_scheduler(self, num_training_steps: int, optimizer: torch.optim.Optimizer | None = None) -> LambdaLR:
+        factor = partial(learning_rate_factor, steps=num_training_steps, kind=self._decay,
+                         warmup_steps=self._schedule.warmup_steps)
+        # The scheduler counts the steps that are done.
+        self.lr_scheduler: LambdaLR = LambdaLR(optimizer or self.optimizer, lambda done: factor(done + 1))
+        self._created_lr_scheduler = True
+        return self.lr_scheduler
 
     def compute_loss(self, model: Any, inputs: dict[str, torch.Tensor], return_outputs: bool = False,
                      num_items_in_batch: torch.Tensor | int | None = None) -> Any:
@@ -114,8 +124,6 @@ def training_arguments(train: TrainSection, schedule: Schedule, *, folder: Path,
         per_device_train_batch_size=train.batch_size,
         gradient_accumulation_steps=train.accumulate,
         learning_rate=train.learning_rate,
-        lr_scheduler_type=train.schedule if train.schedule != "constant" else "constant_with_warmup",
-        warmup_steps=schedule.warmup_steps,
         weight_decay=train.weight_decay,
         max_grad_norm=train.max_grad_norm,
         optim="adamw_torch",

@@ -183,6 +183,7 @@ class Worker:
             processing_class=setting.tokenizer,
             callbacks=[conductor],
             schedule=setting.schedule,
+            decay=self._recipe.train.schedule,
             encoded=setting.data.train_tokens,
             on_loss=conductor.note_loss,
         )

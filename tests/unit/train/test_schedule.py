@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ft_notebook.recipe.schema import EvaluateSection, TrainSection
-from ft_notebook.train.schedule import make_schedule
+from ft_notebook.train.schedule import learning_rate_factor, make_schedule
 
 
 def schedule(lengths, evaluate=None, **train):
@@ -71,3 +71,16 @@ def test_the_last_step_is_always_a_checkpoint():
 @pytest.mark.parametrize(("warmup", "steps"), [(0.0, 0), (0.1, 3), (5, 5), (1000, 29)])
 def test_warmup_is_a_share_below_one_and_steps_from_one_on(warmup, steps):
     assert schedule([10] * 80, batch_size=8, epochs=3, warmup=warmup).warmup_steps == steps
+
+
+@pytest.mark.parametrize("kind", ["linear", "cosine", "constant"])
+def test_no_step_is_trained_with_a_learning_rate_of_zero(kind):
+    factors = [learning_rate_factor(step, steps=20, warmup_steps=4, kind=kind) for step in range(1, 21)]
+    assert factors[:5] == pytest.approx([0.2, 0.4, 0.6, 0.8, 1.0])
+    assert min(factors) > 0
+    assert factors[4:] == sorted(factors[4:], reverse=True)
+    assert (factors[-1] < 0.1) == (kind != "constant")
+
+
+def test_a_run_of_one_step_trains_at_the_peak():
+    assert learning_rate_factor(1, steps=1, warmup_steps=0, kind="linear") == 1.0

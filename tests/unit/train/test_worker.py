@@ -237,6 +237,19 @@ def test_full_fine_tuning_compares_with_the_base_as_it_was(tiny_model):
     assert full.report()["loss"]["tuned"] == pytest.approx(min(e.loss for e in evaluations), rel=1e-6)
     assert of(full, PlanEvent)[0].trainable_parameters == of(full, PlanEvent)[0].total_parameters
 
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    from ft_notebook.data.chat import render_prompt
+    from ft_notebook.data.examples import example_from_json
+    from ft_notebook.evaluate.generate import answer_all
+
+    tokenizer = AutoTokenizer.from_pretrained(tiny_model)
+    prompts = [render_prompt(example_from_json(line).prompt_messages, tokenizer) for line in full.heldout_lines()]
+    fresh = AutoModelForCausalLM.from_pretrained(tiny_model)
+    examples = full.report()["examples"]
+    assert [one["base_answer"] for one in examples] == answer_all(fresh, tokenizer, prompts, max_new_tokens=3)
+    assert [one["base_answer"] for one in examples] != [one["tuned_answer"] for one in examples]
+
 
 def test_plain_text_trains_every_token_and_is_judged_by_loss(tiny_model, tmp_path):
     (tmp_path / "book.txt").write_text("\n".join(f"Line {n} of a book that is not long." for n in range(24)))
