@@ -141,6 +141,7 @@ class Worker:
     def _train(self, setting: Setting, resume: tuple[int, Path] | None) -> None:
         import transformers
 
+        # All that the rest of the run needs is imported now: an upgrade of the package would break a later import.
         from ft_notebook.train.conductor import Conductor, StoppedWhilePaused, progress_from
         from ft_notebook.train.planning import checkpoint_bytes
 
