@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import gc
+import importlib
 import signal
 import sys
 import traceback
@@ -141,10 +142,12 @@ class Worker:
     def _train(self, setting: Setting, resume: tuple[int, Path] | None) -> None:
         import transformers
 
-        # All that the rest of the run needs is imported now: an upgrade of the package would break a later import.
         from ft_notebook.train.conductor import Conductor, StoppedWhilePaused, progress_from
         from ft_notebook.train.planning import checkpoint_bytes
 
+        # What the end of the run needs is imported now: an upgrade of the package would break a later import.
+        for module in ("ft_notebook.train.trainer", "ft_notebook.train.closing"):
+            importlib.import_module(module)
         transformers.set_seed(self._recipe.train.seed)
         model = setting.load_trainable()
         conductor = Conductor(
