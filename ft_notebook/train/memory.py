@@ -30,7 +30,6 @@ class ModelShape:
     hidden: int
     intermediate: int
     vocabulary: int
-    heads: int
 
 
 @dataclass(frozen=True)
@@ -54,13 +53,12 @@ def shape_of(model: Any, *, quantized_parameters: int, trainable_parameters: int
         hidden=hidden,
         intermediate=int(getattr(config, "intermediate_size", None) or 4 * hidden),
         vocabulary=int(config.vocab_size),
-        heads=int(config.num_attention_heads),
     )
 
 
 def estimate_memory(
     shape: ModelShape, *, device: str, bytes_per_value: int, is_double_quant: bool, batch_tokens: int,
-    longest_tokens: int, trained_positions: int, is_checkpointing: bool,
+    trained_positions: int, is_checkpointing: bool,
 ) -> MemoryEstimate:
     """Peak memory of training.
 

@@ -35,7 +35,7 @@ def plan_of(recipe: Recipe, model: LocalModel, method: Method, data: EncodedData
     longest = max(example.tokens for example in data.train_tokens)
     memory = estimate_memory(
         shape, device=device_name(), bytes_per_value=DTYPES[precision].itemsize,
-        is_double_quant=recipe.method.double_quant, batch_tokens=max(widths), longest_tokens=longest,
+        is_double_quant=recipe.method.double_quant, batch_tokens=max(widths),
         trained_positions=_trained_positions([data.train_tokens[i] for i in largest]) * len(largest),
         is_checkpointing=recipe.train.gradient_checkpointing,
     )
