@@ -26,20 +26,24 @@ def main() -> int:
         check=False,
     )
     print(done.stdout)
-    summary = done.stdout.strip().splitlines()[-1].strip("= ")
+    (ROOT / "docs" / "results" / "soak.md").write_text(page(done.stdout, time.time() - started), encoding="utf-8")
+    return done.returncode
+
+
+def page(output: str, seconds: float) -> str:
+    """What the tests said and how they ended, as a page."""
     lines = [
         "# Kills and cuts",
         "",
         f"Made by `make soak` on {platform.machine()}, 2 cores, Python {platform.python_version()}, no GPU; "
-        f"{(time.time() - started) / 60:.0f} minutes. The model is a 2-layer Llama with random weights, trained by the "
+        f"{seconds / 60:.0f} minutes. The model is a 2-layer Llama with random weights, trained by the "
         "real worker process: QLoRA with dropout, gradient accumulation, several epochs.",
         "",
-        *(f"- {line}" for line in SAID.findall(done.stdout)),
+        *(f"- {line}" for line in SAID.findall(output)),
         "",
-        f"Tests: {summary}",
+        f"Tests: {output.strip().splitlines()[-1].strip('= ')}",
     ]
-    (ROOT / "docs" / "results" / "soak.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
-    return done.returncode
+    return "\n".join(lines) + "\n"
 
 
 if __name__ == "__main__":
