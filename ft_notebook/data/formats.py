@@ -5,6 +5,7 @@ Each format finds its columns by name and looks at some values; `detect.py` choo
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
@@ -18,7 +19,7 @@ from ft_notebook.recipe.names import quoted
 SAMPLE_ROWS = 50
 
 
-class ColumnFormat:
+class ColumnFormat(ABC):
     """A format whose roles are found by the names of columns. `optional` roles may have no column."""
 
     name: str = ""
@@ -52,9 +53,9 @@ class ColumnFormat:
     def _suits(self, table: Table, column: str) -> bool:
         return any(_is_texty(row.values.get(column)) for row in table.rows[:SAMPLE_ROWS])
 
+    @abstractmethod
     def content(self, row: Row, columns: Mapping[str, str]) -> Content:
         """The example in this row. Raises RowError."""
-        raise NotImplementedError
 
     def notes(self, table: Table, columns: Mapping[str, str]) -> list[str]:
         """What happens to values on the way, said aloud. Called after every row was read well."""

@@ -271,3 +271,36 @@ def test_adapters_of_a_four_bit_model_stay_float32(tiny_model):
     tensors = load_file(run.path / "adapter" / "adapter_model.safetensors")
     assert {tensor.dtype for tensor in tensors.values()} == {torch.float32}
     assert any((tensor.bfloat16().float() != tensor).any() for tensor in tensors.values())
+
+
+def test_recomputing_activations_trains_the_same(tiny_model):
+    plain, other = make(tiny_model), make(tiny_model, train=", gradient_checkpointing: true")
+    worker.main([str(plain.path)])
+    worker.main([str(other.path)])
+    assert other.state() == "finished", other.error()
+    assert [e.loss for e in other.history()] == pytest.approx([e.loss for e in plain.history()], rel=1e-4)
+
+
+def test_the_loss_of_an_accumulated_step_is_the_mean_over_all_its_trained_tokens(tiny_model):
+    import json
+
+    from transformers import AutoModelForCausalLM
+
+    from ft_notebook.data.examples import EncodedExample
+    from ft_notebook.evaluate.generate import nll
+
+    text = BASIC.format(model=tiny_model, train=", accumulate: 3", every=3, at_end="false")
+    run = runs.new_run(text.replace("batch_size: 4", "batch_size: 2"), "accumulated")
+    worker.main([str(run.path)])
+    first = run.history()[0]
+    assert len(first.example_ids) == 6
+    encoded = []
+    for line in (run.path / "encoded.jsonl").read_text().splitlines():
+        one = json.loads(line)
+        if one["id"] in first.example_ids:
+            trained = {index for start, end in one["trained"] for index in range(start, end)}
+            ids = one["input_ids"]
+            encoded.append(EncodedExample(one["id"], one["row"], ids, [i in trained for i in range(len(ids))]))
+    sums = nll(AutoModelForCausalLM.from_pretrained(tiny_model), encoded, pad_id=0)   # a new adapter changes nothing
+    assert first.loss == pytest.approx(sum(s for s, _ in sums) / sum(n for _, n in sums), rel=1e-5)
+    assert first.trained_tokens == sum(n for _, n in sums)
