@@ -15,7 +15,7 @@ from functools import cache
 from importlib.resources import files
 
 _SHOWN_AS_THEY_ARE = "\n\t"
-_VOID = frozenset({"br", "line", "path", "rect", "circle"})
+_VOID = frozenset({"br", "img", "line", "path", "rect", "circle"})
 _NAME = re.compile(r"[a-z][a-z0-9:-]*\Z", re.IGNORECASE)
 
 

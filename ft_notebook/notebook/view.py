@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from itertools import pairwise
+from statistics import median
 
 from ft_notebook.events import (
     FINAL_STATES,
@@ -27,6 +29,7 @@ from ft_notebook.events import (
 )
 
 _RECENT_STEPS = 20          # steps that the remaining time is judged by
+_LONGEST_GAP = 5            # times the usual gap: an evaluation counts, a pause does not
 
 
 @dataclass
@@ -120,7 +123,9 @@ class RunView:
         if len(recent) == 1:
             each = recent[0].step_s
         else:       # evaluations and checkpoints between steps take time too
-            each = (recent[-1].time - recent[0].time) / (len(recent) - 1)
+            gaps = [after.time - before.time for before, after in pairwise(recent)]
+            longest = _LONGEST_GAP * median(gaps)
+            each = sum(min(gap, longest) for gap in gaps) / len(gaps)
         return each * (self.total_steps - self.step)
 
     def last_samples(self) -> list[SampleEvent]:

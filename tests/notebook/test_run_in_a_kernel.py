@@ -38,7 +38,7 @@ def test_the_output_follows_the_run_and_ends_as_a_static_card(kernel, store, rec
     final = kernel.run("display('again')").updates or kernel.updates_within(1)
     assert kernel.run("triage.status").text == "'finished'"
     shown = kernel.run("triage").displays[0]["data"]
-    assert "finished" in shown["text/plain"] and "<svg" in shown["text/html"]
+    assert "finished" in shown["text/plain"] and "data:image/svg+xml" in shown["text/html"]
     assert all(update["transient"]["display_id"] == display_id for update in final)
 
 

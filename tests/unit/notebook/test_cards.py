@@ -1,6 +1,9 @@
 """Cards and their plain-text twins: what they say in each state of a run."""
 
+import base64
+import re
 from html.parser import HTMLParser
+from xml.etree import ElementTree
 
 import pytest
 
@@ -93,8 +96,15 @@ def test_the_curve_is_said_in_words_too():
     evaluations = [EvaluationEvent(step=n, loss=loss, perplexity=1.0, trained_tokens=1, is_best=True, duration_s=0.1)
                    for n, loss in ((0, 3.0), (10, 0.93), (20, 1.12))]
     page = read(run_card(facts(*steps(20), *evaluations)))
-    sentence = next(attributes["aria-label"] for tag, attributes in page.tags if tag == "svg")
+    sentence = next(attributes["alt"] for tag, attributes in page.tags if tag == "img")
     assert "lowest 0.93 at step 10" in sentence and sentence in page.words
+
+
+def test_a_page_that_strips_drawings_to_their_texts_finds_none():
+    page = run_card(facts(*steps(20)))
+    assert "<svg" not in page and "<text" not in page
+    drawing = base64.b64decode(re.search(r"data:image/svg\+xml;base64,([^\"]+)", page)[1]).decode()
+    assert ElementTree.fromstring(drawing).tag == "{http://www.w3.org/2000/svg}svg" and ">train " in drawing
 
 
 def test_a_finished_run_shows_verdict_intervals_and_changed_words():
@@ -129,7 +139,11 @@ def test_hostile_text_anywhere_is_shown_as_text(build):
         view=RunView.of([*steps(3), sample, MessageEvent(level="warning", text=HOSTILE),
                          ErrorEvent(kind=HOSTILE, text=HOSTILE, example_ids=[HOSTILE])])))
     reader = read(page)
-    assert not {tag for tag, _ in reader.tags} & {"script", "img", "iframe"}
+    assert not {tag for tag, _ in reader.tags} & {"script", "iframe"}
+    images = [attributes for tag, attributes in reader.tags if tag == "img"]
+    assert len(images) <= 1     # the drawing, which holds figures only
+    assert all(set(one) == {"src", "alt", "width", "height"} for one in images)
+    assert all(one["src"].startswith("data:image/svg+xml;base64,") for one in images)
     assert "<script>alert('x')</script>␛[31m⟨U+202E⟩" in reader.words
     assert "\x1b" not in page and "\u202e" not in page
 

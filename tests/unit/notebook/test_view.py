@@ -79,3 +79,10 @@ def test_words_for_durations_and_sizes():
 def test_a_message_is_kept_in_order():
     view = RunView.of([MessageEvent(level="info", text="one"), MessageEvent(level="warning", text="two")])
     assert [message.text for message in view.messages] == ["one", "two"]
+
+
+def test_a_pause_does_not_count_into_the_remaining_time():
+    paced = RunView.of([step(n, time=10.0 * n) for n in range(1, 11)])
+    paused = RunView.of([step(n, time=10.0 * n + (5000 if n > 5 else 0)) for n in range(1, 11)])
+    assert paced.remaining_s == pytest.approx(900)
+    assert paused.remaining_s < 1400
