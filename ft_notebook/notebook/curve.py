@@ -95,7 +95,8 @@ def _axes(low: float, high: float, last: int) -> list[Html]:
                          text_anchor="end"))
     for share in (0.0, 0.5, 1.0):
         x = _LEFT + share * (_WIDTH - _LEFT - _RIGHT)
-        drawn.append(tag("text", str(round(share * last)), x=f"{x:.1f}", y=_HEIGHT - 6, text_anchor="middle"))
+        drawn.append(tag("text", str(round(share * last)), x=f"{x:.1f}", y=_HEIGHT - 6,
+                         text_anchor="middle" if share < 1 else "end"))   # the names of the lines stand to the right
     return drawn
 
 

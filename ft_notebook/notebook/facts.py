@@ -49,7 +49,7 @@ def numbers_of(view: RunView, *, now: float) -> list[tuple[str, str]]:
         found.append(("step", f"{view.step} / {view.total_steps}"))
     if view.steps:
         last = view.steps[-1]
-        of_epochs = f" of {view.plan.epochs:g}" if view.plan else ""
+        of_epochs = f" of {view.plan.epochs:.1f}" if view.plan else ""
         found.append(("epoch", f"{last.epoch:.1f}{of_epochs}"))
         found.append(("train loss", f"{last.loss:.3g}"))
     if view.evaluations and view.best_evaluation:
@@ -84,24 +84,29 @@ def share_done(view: RunView) -> float | None:
 
 def figure(result: MetricResult, value: float) -> str:
     """A metric's value as a reader expects it: shares in per cent."""
-    return f"{100 * value:.1f} %" if result.is_share else f"{value:.3g}"
+    return f"{_number(result, value)} %" if result.is_share else _number(result, value)
 
 
 def with_interval(result: MetricResult, value: float, low: float | None, high: float | None) -> str:
     """A value and its 95 % interval, if it has one."""
     if low is None or high is None:
         return figure(result, value)
-    scale = 100 if result.is_share else 1
-    return f"{figure(result, value)} ({low * scale:.3g} to {high * scale:.3g})"
+    return f"{figure(result, value)} ({_number(result, low)} to {_number(result, high)})"
 
 
 def change(result: MetricResult) -> str:
     """The difference with its interval, and whether it is within noise."""
-    scale, unit = (100, " points") if result.is_share else (1, "")
-    text = f"{result.difference * scale:+.3g}{unit}"
+    text = _number(result, result.difference, sign="+") + (" points" if result.is_share else "")
     if result.low is not None and result.high is not None:
-        text += f" ({result.low * scale:+.3g} to {result.high * scale:+.3g})"
+        text += f" ({_number(result, result.low, sign='+')} to {_number(result, result.high, sign='+')})"
     return text + (", within noise" if result.is_noise else "")
+
+
+def _number(result: MetricResult, value: float, *, sign: str = "") -> str:
+    """Shares in per cent with one decimal, large figures in whole numbers, others with three digits."""
+    if result.is_share:
+        return f"{100 * value:{sign}.1f}"
+    return f"{value:{sign},.0f}" if abs(value) >= 1000 else f"{value:{sign}.3g}"
 
 
 def results_of(report: Report) -> list[MetricResult]:

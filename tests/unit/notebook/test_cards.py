@@ -113,7 +113,7 @@ def test_a_finished_run_shows_verdict_intervals_and_changed_words():
     assert "Better by 74 points." in read(page).words
     assert "<del>low</del> priority" in page and "<ins>high</ins> priority" in page
     for words in (read(page).words, run_text(shown)):
-        assert "86.0 % (81 to 91)" in words and "+74 points (+66 to +81)" in words and "-1 (-1.2 to -0.8)" in words
+        assert "86.0 % (81.0 to 91.0)" in words and "+74.0 points (+66.0 to +81.0)" in words and "-1 (-1.2 to -0.8)" in words
 
 
 def test_noise_is_said_and_not_shown_as_success():
