@@ -15,8 +15,8 @@ import psutil
 
 _NF4_BYTES = 0.5 + 1 / 64 + 4 / 16384      # code, absmax in 8 bit, nested absmax
 _NF4_FLAT_BYTES = 0.5 + 4 / 64
-_PROCESS_BYTES = {"cpu": 1_000_000_000, "cuda": 600_000_000}   # interpreter, torch and libraries; CUDA context
-_KEPT_LINEAR_INPUTS = 2.5                  # copies of a linear layer's input that PEFT's forward keeps
+_PROCESS_BYTES = {"cpu": 1_150_000_000, "cuda": 600_000_000}   # interpreter, torch and libraries; CUDA context
+_KEPT_LINEAR_INPUTS = 2.0                  # copies of a linear layer's input that PEFT's forward keeps
 
 
 @dataclass(frozen=True)
