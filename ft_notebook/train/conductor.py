@@ -112,7 +112,9 @@ class Conductor(TrainerCallback):  # type: ignore[misc]
             raise self._non_finite("held-out loss")
         is_best = self.progress.take(loss, step)
         if is_best or step == 0:
-            self.nll_at = {0: self.nll_at.get(0, sums), step: sums}
+            # The base was not measured by this process if the run was resumed; the report then measures it.
+            base = {0: self.nll_at[0]} if 0 in self.nll_at else {}
+            self.nll_at = {**base, step: sums}
         self._say(EvaluationEvent(
             step=step, loss=loss, perplexity=math.exp(min(loss, 700.0)), trained_tokens=tokens, is_best=is_best,
             duration_s=time.monotonic() - started,

@@ -46,7 +46,7 @@ def plan_of(recipe: Recipe, model: LocalModel, method: Method, data: EncodedData
             f"This run is expected to need {memory.expected_bytes / 1e9:.1f} GB of memory and {free / 1e9:.1f} GB are "
             "free: lower batch_size (and raise accumulate), lower max_tokens, or set gradient_checkpointing."
         )
-    context = getattr(shape_config(meta), "max_position_embeddings", None)
+    context = getattr(meta.config.get_text_config(), "max_position_embeddings", None)
     if context and longest > context:
         warnings.append(f"The longest example has {longest} tokens and the model was made for {context}: set "
                      f"`data: {{max_tokens: {context}}}`.")
@@ -68,11 +68,6 @@ def plan_of(recipe: Recipe, model: LocalModel, method: Method, data: EncodedData
 def checkpoint_bytes(trainable_parameters: int) -> int:
     """What one checkpoint takes on disk: trained weights, their optimizer state, and small files."""
     return trainable_parameters * 4 * _OPTIMIZER_FACTOR + _OTHER_CHECKPOINT_BYTES
-
-
-def shape_config(model: Any) -> Any:
-    """The part of a model's configuration that describes its text decoder."""
-    return model.config.get_text_config()
 
 
 def _linear_parameters(model: Any) -> int:

@@ -304,3 +304,16 @@ def test_the_loss_of_an_accumulated_step_is_the_mean_over_all_its_trained_tokens
     sums = nll(AutoModelForCausalLM.from_pretrained(tiny_model), encoded, pad_id=0)   # a new adapter changes nothing
     assert first.loss == pytest.approx(sum(s for s, _ in sums) / sum(n for _, n in sums), rel=1e-5)
     assert first.trained_tokens == sum(n for _, n in sums)
+
+
+def test_the_report_of_a_resumed_run_has_the_loss_of_the_base(tiny_model, monkeypatch):
+    run = make(tiny_model, at_end="true")
+    with monkeypatch.context() as patch:
+        when(patch, lambda e: isinstance(e, SampleEvent) and e.step == 0, lambda: run.request("stop"))
+        worker.main([str(run.path)])
+    assert run.state() == "stopped"
+    worker.main([str(run.path)])
+    assert run.state() == "finished", run.error()
+    evaluations = of(run, EvaluationEvent)
+    assert evaluations[0].step == 0 and run.report()["loss"]["tuned"] < evaluations[0].loss - 1e-3
+    assert run.report()["loss"]["base"] == pytest.approx(evaluations[0].loss, rel=1e-6)
