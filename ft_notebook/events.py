@@ -18,10 +18,11 @@ RunState = Literal[
     "evaluating",    # base against tuned, after training
     "finished",
     "stopped",       # on request, with a committed checkpoint
+    "discarded",     # on request, without its checkpoints; the log stays
     "failed",        # the error event says why
     "interrupted",   # derived, never written: the worker is gone without a final state
 ]
-FINAL_STATES: frozenset[str] = frozenset({"finished", "stopped", "failed", "interrupted"})
+FINAL_STATES: frozenset[str] = frozenset({"finished", "stopped", "discarded", "failed", "interrupted"})
 
 
 class _Event(BaseModel):
@@ -53,6 +54,7 @@ class PlanEvent(_Event):
     total_parameters: int
     epochs: float
     steps: int                 # optimizer steps of the whole run
+    evaluations: int = 0       # on the held-out split while it trains, besides the one of the base model
     batch_size: int
     accumulate: int
     memory_low_bytes: int
@@ -125,11 +127,25 @@ class ResumeEvent(_Event):
 
 
 class MessageEvent(_Event):
-    """Something the user should know, in words, with what to do."""
+    """Something the user should know, in words, with what to do. One that belongs to a step goes when it is void."""
 
     type: Literal["message"] = "message"
     level: Literal["info", "warning", "error"]
     text: str
+    title: str = ""            # a short sentence in front of the text, such as "Overfitting since step 120."
+    code: str = ""             # what kind of thing it is, such as "overfitting"; empty if it is of no kind
+    step: int | None = None    # the step that it was said at
+    example_ids: list[str] = Field(default_factory=list)
+
+
+class ChangeEvent(_Event):
+    """The user changed what the run will do; holds from the step after `step` on, also after a resume."""
+
+    type: Literal["change"] = "change"
+    step: int
+    epochs: float | None = None
+    max_steps: int | None = None
+    evaluate_every: int | None = None      # steps
 
 
 class EvaluateProgressEvent(_Event):
@@ -162,7 +178,7 @@ class ErrorEvent(_Event):
 Event = Annotated[
     Union[
         StateEvent, PlanEvent, StepEvent, EvaluationEvent, SampleEvent, CheckpointEvent, ResumeEvent,
-        MessageEvent, EvaluateProgressEvent, ReportEvent, ErrorEvent,
+        MessageEvent, ChangeEvent, EvaluateProgressEvent, ReportEvent, ErrorEvent,
     ],
     Field(discriminator="type"),
 ]

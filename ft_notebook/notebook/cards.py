@@ -10,17 +10,18 @@ from typing import TYPE_CHECKING
 from ft_notebook.evaluate.verdict import title
 from ft_notebook.events import PlanEvent
 from ft_notebook.notebook.curve import loss_curve
-from ft_notebook.notebook.facts import (
+from ft_notebook.notebook.render import Html, card, join, marked_difference, table, tag
+from ft_notebook.views.facts import (
     STATE_WORDS,
     RunFacts,
     change,
     numbers_of,
+    plan_rows,
     results_of,
     share_done,
     with_interval,
 )
-from ft_notebook.notebook.render import Html, card, join, marked_difference, table, tag
-from ft_notebook.notebook.view import RunView, size
+from ft_notebook.views.run_view import RunView
 
 if TYPE_CHECKING:
     from ft_notebook.evaluate.report import ExampleResult, Report
@@ -62,23 +63,6 @@ def progress_card(facts: RunFacts) -> Html:
                      aria_label="share of the steps done"))
     parts += [_numbers(view), _messages(facts)]
     return card(*(part for part in parts if part is not None), label=f"run {facts.name}")
-
-
-def plan_rows(plan: PlanEvent) -> list[tuple[str, str]]:
-    """A plan as label and figure, for a card and for plain text."""
-    share = plan.trained_tokens / plan.total_tokens if plan.total_tokens else 0.0
-    of_all = plan.trainable_parameters / plan.total_parameters if plan.total_parameters else 0.0
-    return [
-        ("examples", f"{plan.train_examples:,} to train on, {plan.heldout_examples:,} held out"),
-        ("tokens an epoch", f"{plan.total_tokens:,}, of which {plan.trained_tokens:,} trained ({100 * share:.0f} %)"),
-        ("truncated examples", f"{plan.truncated_examples:,}; longest {plan.longest_tokens:,} tokens"),
-        ("trainable parameters", f"{plan.trainable_parameters:,} of {plan.total_parameters:,} ({100 * of_all:.2f} %)"),
-        ("steps", f"{plan.steps:,} in {plan.epochs:.1f} epochs, batch {plan.batch_size} × {plan.accumulate}"),
-        ("memory", f"low {size(plan.memory_low_bytes)}, expected {size(plan.memory_expected_bytes)}, "
-                   f"high {size(plan.memory_high_bytes)}"),
-        ("disk", size(plan.disk_bytes)),
-        ("device", f"{plan.device}, {plan.precision}"),
-    ]
 
 
 def plan_card(plan: PlanEvent, *, name: str) -> Html:

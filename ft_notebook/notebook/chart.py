@@ -10,7 +10,8 @@ from IPython.display import display
 
 from ft_notebook.notebook.curve import loss_curve, loss_words
 from ft_notebook.notebook.render import Html, card, visible
-from ft_notebook.notebook.view import RunView, smooth
+from ft_notebook.views.run_view import RunView
+from ft_notebook.views.steps import smooth
 
 _TRAIN, _HELDOUT, _BEST = "#0072B2", "#D55E00", "#009E73"      # Okabe-Ito
 _GRAY = "#888888"               # legible on white and on black

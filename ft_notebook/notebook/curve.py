@@ -5,7 +5,8 @@ from __future__ import annotations
 import base64
 
 from ft_notebook.notebook.render import Html, tag
-from ft_notebook.notebook.view import RunView, smooth
+from ft_notebook.views.run_view import RunView
+from ft_notebook.views.steps import smooth
 
 _WIDTH, _HEIGHT = 620, 190
 _LEFT, _RIGHT, _TOP, _BOTTOM = 44, 100, 12, 24

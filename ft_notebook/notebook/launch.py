@@ -19,7 +19,7 @@ from typing import Any
 
 from ft_notebook.errors import RecipeError, UserError
 from ft_notebook.events import FINAL_STATES, PlanEvent
-from ft_notebook.notebook.run import Run, variable_of
+from ft_notebook.notebook.run import Run
 from ft_notebook.recipe.export import to_script, to_yaml
 from ft_notebook.recipe.nodes import read_tree
 from ft_notebook.recipe.parse import Positions, check_names, parse_recipe_with_positions, recipe_from_values
@@ -27,6 +27,7 @@ from ft_notebook.recipe.schema import SHORTHANDS, Recipe
 from ft_notebook.store import durable
 from ft_notebook.store.runs import RunFolder, RunStore, check_name
 from ft_notebook.train import supervise
+from ft_notebook.views.facts import variable_of
 
 _PACKAGES = ("ft-notebook", "torch", "transformers", "peft", "trl", "bitsandbytes")
 _NAMELESS = "data"          # what data is called that no variable holds

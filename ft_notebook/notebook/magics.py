@@ -110,14 +110,14 @@ class FinetuneMagics(Magics):  # type: ignore[misc]
             run.show()
 
     def _bind(self, run: Run) -> None:
-        from ft_notebook.notebook.run import variable_of
+        from ft_notebook.views.facts import variable_of
 
         self.shell.user_ns[variable_of(run.name)] = run
 
     def _check_variable(self, name: str, *, source: str) -> None:
         from ft_notebook.errors import UserError
-        from ft_notebook.notebook.run import variable_of
         from ft_notebook.store.runs import check_name
+        from ft_notebook.views.facts import variable_of
 
         if variable_of(check_name(name)) == source and source in self.shell.user_ns:
             raise UserError(f"The run would take the place of its own data: both are called `{name}`. "

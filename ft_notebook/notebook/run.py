@@ -13,19 +13,17 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pydantic import ValidationError
-
-from ft_notebook.errors import RunError, UserError
+from ft_notebook.errors import UserError
 from ft_notebook.events import FINAL_STATES, ErrorEvent, RunState
 from ft_notebook.notebook import progress
 from ft_notebook.notebook.cards import run_card
-from ft_notebook.notebook.facts import RunFacts, subject_of
 from ft_notebook.notebook.plain import run_text
-from ft_notebook.notebook.view import RunView
 from ft_notebook.recipe.schema import Recipe
 from ft_notebook.store.checkpoints import list_steps
 from ft_notebook.store.runs import RunFolder, RunStore
 from ft_notebook.train import supervise
+from ft_notebook.views.facts import RunFacts, facts_of, report_of
+from ft_notebook.views.run_view import RunView
 
 if TYPE_CHECKING:
     from ft_notebook.evaluate.report import Report
@@ -74,7 +72,10 @@ class Run:
     @property
     def history(self) -> Any:
         """Every step once, as a pandas DataFrame."""
-        return _frame(self._view().steps, _STEP_COLUMNS)
+        import pandas
+
+        steps = self._view().steps
+        return pandas.DataFrame({column: steps.column(column) for column in _STEP_COLUMNS})
 
     @property
     def evaluations(self) -> Any:
@@ -96,15 +97,7 @@ class Run:
     @property
     def report(self) -> Report | None:
         """The closing evaluation; None while there is none."""
-        from ft_notebook.evaluate.report import Report
-
-        values = self.folder.report()
-        if values is None:
-            return None
-        try:
-            return Report.model_validate(values)
-        except ValidationError as error:
-            raise RunError(f"The report of {self.id} is damaged: {error.errors()[0]['msg']}.") from error
+        return report_of(self.folder)
 
     @property
     def error(self) -> ErrorEvent | None:
@@ -222,24 +215,7 @@ class Run:
         return view
 
     def _facts(self, view: RunView) -> RunFacts:
-        is_cut_off = view.state in {"failed", "interrupted"}
-        return RunFacts(
-            name=self.name, run_id=self.id, subject=subject_of(self.recipe), view=view,
-            report=self.report if view.is_over else None, notice=self.notice, advice=self._advice(view),
-            log_tail=supervise.log_tail(self.folder) if is_cut_off else "")
-
-    def _advice(self, view: RunView) -> str:
-        variable = variable_of(self.name)
-        newest = max((checkpoint.step for checkpoint in view.checkpoints), default=0)
-        match view.state:
-            case "finished":
-                return f'Ask it: {variable}.generate("…").'
-            case "stopped":
-                return f"{variable}.resume() goes on from step {newest}."
-            case "interrupted":
-                return (f"The worker is gone without a word: it was killed, or memory ran out. "
-                        f"{variable}.resume() goes on from step {newest}.")
-        return ""
+        return facts_of(self.folder, view, notice=self.notice)
 
     def _require_alive(self, wish: str) -> None:
         if (state := self.status) in FINAL_STATES:
@@ -270,16 +246,6 @@ def run_rows(folders: Sequence[RunFolder]) -> list[tuple[str, str, str, str]]:
         loss = f", loss {facts['loss']:.3g}" if facts["loss"] is not None else ""
         rows.append((folder.name, str(facts["state"]), created, f"step {facts['step']}{of_all}{loss}"))
     return rows
-
-
-def variable_of(name: str) -> str:
-    """The variable that a run of this name is bound to: `my-run.2` is `my_run_2`."""
-    import keyword
-
-    plain = name.replace("-", "_").replace(".", "_")
-    if plain[0].isdigit():
-        plain = f"run_{plain}"
-    return f"{plain}_" if keyword.iskeyword(plain) else plain
 
 
 def _frame(events: Sequence[Any], columns: Sequence[str]) -> Any:

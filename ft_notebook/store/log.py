@@ -144,8 +144,8 @@ def last_events(path: Path, types: Collection[str], *, also: Collection[str] = (
 def effective_events(events: Iterable[Event]) -> list[Event]:
     """The events without those that a later resume made void.
 
-    A ResumeEvent voids the steps, evaluations, samples and checkpoints before it whose step is
-    above its `from_step`; they were, or will be, done again.
+    A ResumeEvent voids the steps, evaluations, samples, checkpoints and messages before it whose step
+    is above its `from_step`; they were, or will be, done again.
     """
     kept: list[Event] = []
     for event in events:
@@ -161,8 +161,8 @@ def history(events: Iterable[Event]) -> list[StepEvent]:
 
 
 def _is_void(event: Event, from_step: int) -> bool:
-    return (isinstance(event, (StepEvent, EvaluationEvent, SampleEvent, CheckpointEvent))
-            and event.step > from_step)
+    return (isinstance(event, (StepEvent, EvaluationEvent, SampleEvent, CheckpointEvent, MessageEvent))
+            and event.step is not None and event.step > from_step)
 
 
 def _last_of(block: bytes, kind: str) -> Event | None:

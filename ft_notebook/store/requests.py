@@ -16,7 +16,12 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from ft_notebook.store import durable
 from ft_notebook.store.durable import Receipt
 
-RequestKind = Literal["stop", "pause", "resume", "checkpoint"]
+RequestKind = Literal[
+    "stop",          # values: keep (bool, default true): commit a checkpoint, or discard the run's
+    "pause", "resume", "checkpoint",
+    "change",        # values: epochs, max_steps, evaluate_every; at least one
+    "answer",        # of a paused run; values: id, prompts, max_new_tokens, use_adapter
+]
 REQUEST_KINDS: tuple[str, ...] = get_args(RequestKind)
 _LARGEST_BYTES = 64 << 10
 _count = itertools.count()
@@ -27,7 +32,7 @@ class Request(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    kind: Literal["stop", "pause", "resume", "checkpoint", "invalid"]
+    kind: RequestKind | Literal["invalid"]
     values: dict[str, Any] = Field(default_factory=dict)
     text: str = ""
 

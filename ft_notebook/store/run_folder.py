@@ -27,6 +27,7 @@ QUEUED_GRACE_S = 30.0   # from "queued" until a worker must hold the lock: the i
 TRAIN_LINES = "data/train.jsonl"
 HELDOUT_LINES = "data/heldout.jsonl"
 DATA_REPORT = "data/report.json"
+_TAIL_BYTES = 4000
 
 
 class RunInfo(BaseModel):
@@ -89,6 +90,11 @@ class RunFolder:
     @property
     def lock_path(self) -> Path:
         return self.path / "lock"
+
+    @property
+    def worker_log_path(self) -> Path:
+        """What the worker and its libraries print."""
+        return self.path / "worker.log"
 
     @property
     def staging_path(self) -> Path:
@@ -206,6 +212,15 @@ class RunFolder:
         if not isinstance(error, ErrorEvent) or (resume is not None and resume.seq > error.seq):
             return None
         return error
+
+    def log_tail(self) -> str:
+        """The end of what the worker printed; empty if it printed nothing."""
+        if not self.worker_log_path.exists():
+            return ""
+        with self.worker_log_path.open("rb") as file:
+            file.seek(max(0, self.worker_log_path.stat().st_size - _TAIL_BYTES))
+            text = file.read().decode("utf-8", errors="replace")
+        return text.replace("\r\n", "\n").replace("\r", "\n").strip()  # progress bars return to the line's start
 
     def request(self, kind: RequestKind, **values: object) -> durable.Receipt:
         """Ask the worker for something. It answers with a state or checkpoint event."""

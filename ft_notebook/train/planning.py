@@ -57,6 +57,7 @@ def plan_of(recipe: Recipe, model: LocalModel, method: Method, data: EncodedData
         truncated_examples=sum(e.is_truncated for e in [*data.train_tokens, *data.heldout_tokens]),
         longest_tokens=longest, trainable_parameters=trainable,
         total_parameters=shape.total_parameters, epochs=schedule.epoch_after(schedule.steps), steps=schedule.steps,
+        evaluations=len(schedule.evaluation_steps) if data.heldout else 0,
         batch_size=recipe.train.batch_size, accumulate=recipe.train.accumulate,
         memory_low_bytes=memory.low_bytes, memory_expected_bytes=memory.expected_bytes,
         memory_high_bytes=memory.high_bytes,

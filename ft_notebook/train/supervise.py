@@ -26,7 +26,6 @@ from ft_notebook.store.runs import RunFolder
 
 WORKER = "ft_notebook.train.worker"
 ANSWERER = "ft_notebook.train.answer"
-LOG_NAME = "worker.log"
 _TAIL_BYTES = 4000
 _END_TIMEOUT_S = 5.0
 
@@ -66,7 +65,7 @@ def plan_run(run: RunFolder, *, module: str | None = None) -> PlanEvent:
         elif isinstance(event, ErrorEvent):
             raise as_error(event)
     if plan is None:
-        raise RunError(f"The worker ended without a plan (exit status {process.returncode}). {log_tail(run)}".strip())
+        raise RunError(f"The worker ended without a plan (exit status {process.returncode}). {run.log_tail()}".strip())
     return plan
 
 
@@ -76,17 +75,6 @@ def as_error(event: ErrorEvent) -> UserError | RunError:
     if isinstance(named, type) and issubclass(named, UserError):
         return UserError(event.text)
     return RunError(event.text)
-
-
-def log_tail(run: RunFolder) -> str:
-    """The end of what the worker printed; empty if it printed nothing."""
-    path = run.path / LOG_NAME
-    if not path.exists():
-        return ""
-    with path.open("rb") as log:
-        log.seek(max(0, path.stat().st_size - _TAIL_BYTES))
-        text = log.read().decode("utf-8", errors="replace")
-    return text.replace("\r\n", "\n").replace("\r", "\n").strip()     # progress bars return to the line's start
 
 
 class Answerer:
@@ -188,7 +176,7 @@ def _end(process: subprocess.Popen[str]) -> None:
 
 
 def _spawn(run: RunFolder, module: str, *options: str) -> subprocess.Popen[bytes]:
-    with (run.path / LOG_NAME).open("ab") as log:
+    with (run.worker_log_path).open("ab") as log:
         return subprocess.Popen(
             [sys.executable, "-m", module, str(run.path), *options], stdin=subprocess.DEVNULL, stdout=log,
             stderr=subprocess.STDOUT, env=_environment(), start_new_session=True)
@@ -230,9 +218,9 @@ def _reap(process: subprocess.Popen[bytes], run: RunFolder, before: StateEvent |
                     # No worker lives, so that from this on the state reads "interrupted".
                     log.append(StateEvent(state="preparing"))
                     return
-                log.append(ErrorEvent(kind="RunError", traceback=log_tail(run), text=(
+                log.append(ErrorEvent(kind="RunError", traceback=run.log_tail(), text=(
                     f"The worker ended before it began (exit status {process.returncode}); "
-                    f"the end of {run.path / LOG_NAME} says why.")))
+                    f"the end of {run.worker_log_path} says why.")))
                 log.append(StateEvent(state="failed"))
     except RunError:
         return      # another worker holds the run

@@ -10,9 +10,9 @@ import pytest
 from ft_notebook.evaluate.report import ExampleResult, MetricResult, Report
 from ft_notebook.events import ErrorEvent, EvaluationEvent, MessageEvent, PlanEvent, SampleEvent, StateEvent, StepEvent
 from ft_notebook.notebook.cards import plan_card, progress_card, run_card, runs_card, tokens_card
-from ft_notebook.notebook.facts import RunFacts
 from ft_notebook.notebook.plain import plan_text, run_text
-from ft_notebook.notebook.view import RunView
+from ft_notebook.views.facts import RunFacts
+from ft_notebook.views.run_view import RunView
 
 HOSTILE = "<script>alert('x')</script>\x1b[31m\u202e"
 

@@ -7,9 +7,10 @@ import pytest
 
 from ft_notebook.errors import RunError, RunNotFoundError, UserError
 from ft_notebook.events import EvaluationEvent, ResumeEvent, SampleEvent, StateEvent, StepEvent
-from ft_notebook.notebook.run import Run, load_run, runs, variable_of
+from ft_notebook.notebook.run import Run, load_run, runs
 from ft_notebook.recipe.schema import Recipe
 from ft_notebook.store.runs import RunStore
+from ft_notebook.views.facts import variable_of
 
 
 @pytest.fixture

@@ -90,7 +90,7 @@ def test_a_worker_that_dies_before_it_began_leaves_failed_and_the_end_of_its_out
     supervise.start(run, module=module(DEAD))
     wait_for(lambda: run.state() == "failed")
     assert "exit status 3" in run.error().text and "no such library" in run.error().traceback
-    assert supervise.log_tail(run) == "no such library"
+    assert run.log_tail() == "no such library"
 
 
 def test_a_worker_that_is_killed_before_it_began_is_interrupted_and_not_failed(run, module):
@@ -181,7 +181,7 @@ def test_a_child_finds_this_package_and_keeps_what_the_user_set(run, module, mon
     name = module("import ft_notebook, json, os, sys; print(json.dumps(dict(os.environ)), flush=True); sys.exit(3)")
     supervise.start(run, module=name)
     wait_for(lambda: run.state() == "failed")
-    shown = supervise.log_tail(run)
+    shown = run.log_tail()
     assert '"HF_HOME": "/somewhere"' in shown and '"TOKENIZERS_PARALLELISM": "false"' in shown
     if sys.platform == "linux":
         assert '"GLIBC_TUNABLES": "glibc.malloc.check=0:glibc.malloc.hugetlb=1"' in shown

@@ -14,7 +14,8 @@ from ft_notebook.events import (
     StateEvent,
     StepEvent,
 )
-from ft_notebook.notebook.view import RunView, duration, size, smooth
+from ft_notebook.views.run_view import RunView, duration, size
+from ft_notebook.views.steps import smooth
 
 
 def step(number, *, time=0.0, loss=1.0, steps=100):

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import keyword
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ft_notebook.events import RunState
-from ft_notebook.notebook.view import RunView, duration, size
+from pydantic import ValidationError
+
+from ft_notebook.errors import RunError
+from ft_notebook.events import PlanEvent, RunState
 from ft_notebook.recipe.schema import Recipe
+from ft_notebook.store.run_folder import RunFolder
+from ft_notebook.views.run_view import RunView, duration, size
 
 if TYPE_CHECKING:
     from ft_notebook.evaluate.report import MetricResult, Report
@@ -17,7 +22,7 @@ _QUANTIZED = "qlora"
 STATE_WORDS: dict[RunState, str] = {
     "queued": "queued", "preparing": "preparing: loading the model, encoding the data", "training": "training",
     "paused": "paused", "evaluating": "comparing base and tuned", "finished": "finished", "stopped": "stopped",
-    "failed": "failed", "interrupted": "interrupted",
+    "discarded": "discarded", "failed": "failed", "interrupted": "interrupted",
 }
 
 
@@ -33,6 +38,28 @@ class RunFacts:
     notice: str = ""
     advice: str = ""
     log_tail: str = ""
+
+
+def facts_of(folder: RunFolder, view: RunView, *, notice: str = "") -> RunFacts:
+    """Everything that is known of a run; `view` is its folded log. Raises RunError for a damaged report."""
+    is_cut_off = view.state in {"failed", "interrupted"}
+    return RunFacts(
+        name=folder.name, run_id=folder.id, subject=subject_of(folder.recipe()), view=view,
+        report=report_of(folder) if view.is_over else None, notice=notice, advice=_advice(folder.name, view),
+        log_tail=folder.log_tail() if is_cut_off else "")
+
+
+def report_of(folder: RunFolder) -> Report | None:
+    """The closing evaluation of a run; None while there is none. Raises RunError for a damaged one."""
+    from ft_notebook.evaluate.report import Report
+
+    values = folder.report()
+    if values is None:
+        return None
+    try:
+        return Report.model_validate(values)
+    except ValidationError as error:
+        raise RunError(f"The report of {folder.id} is damaged: {error.errors()[0]['msg']}.") from error
 
 
 def subject_of(recipe: Recipe) -> str:
@@ -102,6 +129,22 @@ def change(result: MetricResult) -> str:
     return text + (", within noise" if result.is_noise else "")
 
 
+def _advice(name: str, view: RunView) -> str:
+    variable = variable_of(name)
+    newest = max((checkpoint.step for checkpoint in view.checkpoints), default=0)
+    match view.state:
+        case "finished":
+            return f'Ask it: {variable}.generate("…").'
+        case "stopped":
+            return f"{variable}.resume() goes on from step {newest}."
+        case "discarded":
+            return "Its checkpoints were removed as you asked; running its cell again trains anew."
+        case "interrupted":
+            return (f"The worker is gone without a word: it was killed, or memory ran out. "
+                    f"{variable}.resume() goes on from step {newest}.")
+    return ""
+
+
 def _number(result: MetricResult, value: float, *, sign: str = "") -> str:
     """Shares in per cent with one decimal, large figures in whole numbers, others with three digits."""
     if result.is_share:
@@ -112,3 +155,28 @@ def _number(result: MetricResult, value: float, *, sign: str = "") -> str:
 def results_of(report: Report) -> list[MetricResult]:
     """All figures of a report in the order they are shown."""
     return [*report.metrics, *filter(None, (report.loss, report.perplexity))]
+
+
+def plan_rows(plan: PlanEvent) -> list[tuple[str, str]]:
+    """A plan as label and figure, for a card and for plain text."""
+    share = plan.trained_tokens / plan.total_tokens if plan.total_tokens else 0.0
+    of_all = plan.trainable_parameters / plan.total_parameters if plan.total_parameters else 0.0
+    return [
+        ("examples", f"{plan.train_examples:,} to train on, {plan.heldout_examples:,} held out"),
+        ("tokens an epoch", f"{plan.total_tokens:,}, of which {plan.trained_tokens:,} trained ({100 * share:.0f} %)"),
+        ("truncated examples", f"{plan.truncated_examples:,}; longest {plan.longest_tokens:,} tokens"),
+        ("trainable parameters", f"{plan.trainable_parameters:,} of {plan.total_parameters:,} ({100 * of_all:.2f} %)"),
+        ("steps", f"{plan.steps:,} in {plan.epochs:.1f} epochs, batch {plan.batch_size} × {plan.accumulate}"),
+        ("memory", f"low {size(plan.memory_low_bytes)}, expected {size(plan.memory_expected_bytes)}, "
+                   f"high {size(plan.memory_high_bytes)}"),
+        ("disk", size(plan.disk_bytes)),
+        ("device", f"{plan.device}, {plan.precision}"),
+    ]
+
+
+def variable_of(name: str) -> str:
+    """The variable that a run of this name is bound to: `my-run.2` is `my_run_2`."""
+    plain = name.replace("-", "_").replace(".", "_")
+    if plain[0].isdigit():
+        plain = f"run_{plain}"
+    return f"{plain}_" if keyword.iskeyword(plain) else plain

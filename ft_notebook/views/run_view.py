@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from itertools import pairwise
-from statistics import median
 
 from ft_notebook.events import (
     FINAL_STATES,
@@ -27,9 +25,8 @@ from ft_notebook.events import (
     StateEvent,
     StepEvent,
 )
-
-_RECENT_STEPS = 20          # steps that the remaining time is judged by
-_LONGEST_GAP = 5            # times the usual gap: an evaluation counts, a pause does not
+from ft_notebook.views.pace import Pace
+from ft_notebook.views.steps import Steps
 
 
 @dataclass
@@ -39,7 +36,7 @@ class RunView:
     state: RunState = "queued"
     detail: str = ""
     plan: PlanEvent | None = None
-    steps: list[StepEvent] = field(default_factory=list)
+    steps: Steps = field(default_factory=Steps)
     evaluations: list[EvaluationEvent] = field(default_factory=list)
     samples: list[SampleEvent] = field(default_factory=list)
     checkpoints: list[CheckpointEvent] = field(default_factory=list)
@@ -47,6 +44,7 @@ class RunView:
     comparing: EvaluateProgressEvent | None = None
     report: ReportEvent | None = None
     error: ErrorEvent | None = None
+    pace: Pace = field(default_factory=Pace)
     seq: int = 0
     first_time: float = 0.0
     last_time: float = 0.0
@@ -63,6 +61,7 @@ class RunView:
         self.seq = event.seq
         self.first_time = self.first_time or event.time
         self.last_time = event.time
+        self.pace.apply(event)
         match event:
             case StateEvent():
                 self.state, self.detail = event.state, event.detail
@@ -110,23 +109,14 @@ class RunView:
 
     @property
     def tokens_per_s(self) -> float | None:
-        recent = self.steps[-_RECENT_STEPS:]
-        seconds = sum(step.step_s for step in recent)
-        return sum(step.tokens for step in recent) / seconds if seconds > 0 else None
+        return self.pace.tokens_per_s(self.steps)
 
     @property
     def remaining_s(self) -> float | None:
-        """Seconds of training still to come, judged by the time between recent steps."""
-        recent = self.steps[-_RECENT_STEPS:]
-        if not recent or self.total_steps <= self.step:
+        """Seconds of training still to come; None before the first step and after the last."""
+        if self.total_steps <= self.step:
             return None
-        if len(recent) == 1:
-            each = recent[0].step_s
-        else:       # evaluations and checkpoints between steps take time too
-            gaps = [after.time - before.time for before, after in pairwise(recent)]
-            longest = _LONGEST_GAP * median(gaps)
-            each = sum(min(gap, longest) for gap in gaps) / len(gaps)
-        return each * (self.total_steps - self.step)
+        return self.pace.remaining_s(self.steps, sum(done.step > 0 for done in self.evaluations), self.plan)
 
     def last_samples(self) -> list[SampleEvent]:
         """The newest answer to each fixed prompt."""
@@ -134,21 +124,11 @@ class RunView:
         return [newest[index] for index in sorted(newest)]
 
     def _go_back_to(self, step: int) -> None:
-        self.steps = [done for done in self.steps if done.step <= step]
+        self.steps.cut_after(step)
         self.evaluations = [done for done in self.evaluations if done.step <= step]
         self.samples = [done for done in self.samples if done.step <= step]
         self.checkpoints = [done for done in self.checkpoints if done.step <= step]
-
-
-def smooth(values: list[float], weight: float = 0.9) -> list[float]:
-    """Exponential moving average, corrected for its start so that early values are not dragged to zero."""
-    smoothed: list[float] = []
-    total, mass = 0.0, 0.0
-    for value in values:
-        if value == value and abs(value) != float("inf"):
-            total, mass = weight * total + (1 - weight) * value, weight * mass + (1 - weight)
-        smoothed.append(total / mass if mass else value)
-    return smoothed
+        self.messages = [said for said in self.messages if said.step is None or said.step <= step]
 
 
 def duration(seconds: float) -> str:
