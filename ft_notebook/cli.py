@@ -16,9 +16,9 @@ from typing import Any
 from ft_notebook.errors import FtError, UserError
 from ft_notebook.events import PlanEvent
 from ft_notebook.notebook import launch, plain
-from ft_notebook.notebook.render import visible
 from ft_notebook.notebook.run import Run, Sentence, load_run, run_rows
 from ft_notebook.store.runs import RunStore
+from ft_notebook.views.text import visible
 
 DONE, RUN_FAILED, USER_ERROR = 0, 1, 2
 

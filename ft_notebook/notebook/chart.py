@@ -9,9 +9,10 @@ import plotly.graph_objects as go
 from IPython.display import display
 
 from ft_notebook.notebook.curve import loss_curve, loss_words
-from ft_notebook.notebook.render import Html, card, visible
+from ft_notebook.notebook.render import Html, card
 from ft_notebook.views.run_view import RunView
 from ft_notebook.views.steps import smooth
+from ft_notebook.views.text import visible
 
 _TRAIN, _HELDOUT, _BEST = "#0072B2", "#D55E00", "#009E73"      # Okabe-Ito
 _GRAY = "#888888"               # legible on white and on black

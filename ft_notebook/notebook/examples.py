@@ -12,8 +12,8 @@ from typing import Any, overload
 
 from ft_notebook.errors import RunError
 from ft_notebook.notebook.cards import tokens_card
-from ft_notebook.notebook.render import visible
 from ft_notebook.store.runs import RunFolder
+from ft_notebook.views.text import visible
 
 ENCODED = "encoded.jsonl"
 TOKENIZER = "tokenizer/tokenizer.json"

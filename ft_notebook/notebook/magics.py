@@ -152,7 +152,7 @@ def _import_ahead() -> None:
 @contextmanager
 def _one_line_errors() -> Iterator[None]:
     from ft_notebook.errors import FtError
-    from ft_notebook.notebook.render import visible
+    from ft_notebook.views.text import visible
 
     try:
         yield

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from ft_notebook.evaluate.verdict import title
 from ft_notebook.events import PlanEvent
 from ft_notebook.notebook.curve import loss_words
-from ft_notebook.notebook.render import visible
 from ft_notebook.views.facts import RunFacts, change, plan_rows, progress_line, results_of, with_interval
+from ft_notebook.views.text import visible
 
 _LOG_LINES = 6
 

@@ -15,10 +15,10 @@ from typing import Any, Protocol, TextIO
 from ft_notebook.errors import FtError
 from ft_notebook.events import FINAL_STATES
 from ft_notebook.notebook.cards import progress_card
-from ft_notebook.notebook.render import visible
 from ft_notebook.store.runs import RunFolder
 from ft_notebook.views.facts import RunFacts, progress_line
 from ft_notebook.views.run_view import RunView
+from ft_notebook.views.text import visible
 
 REPAINT_S = 0.5
 _POLL_S = 0.1

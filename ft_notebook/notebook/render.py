@@ -10,22 +10,17 @@ from __future__ import annotations
 import difflib
 import html
 import re
-import unicodedata
 from functools import cache
 from importlib.resources import files
 
-_SHOWN_AS_THEY_ARE = "\n\t"
+from ft_notebook.views.text import visible
+
 _VOID = frozenset({"br", "img", "line", "path", "rect", "circle"})
 _NAME = re.compile(r"[a-z][a-z0-9:-]*\Z", re.IGNORECASE)
 
 
 class Html(str):
     """Markup that was built here. Any other string is text."""
-
-
-def visible(text: object) -> str:
-    """The text with every character that hides or reorders others replaced by a sign for it."""
-    return "".join(_shown(character) for character in str(text))
 
 
 def escape(text: object) -> Html:
@@ -82,19 +77,6 @@ def marked_difference(before: str, after: str) -> tuple[Html, Html]:
 @cache
 def _style() -> Html:
     return Html(files("ft_notebook.notebook").joinpath("card.css").read_text(encoding="utf-8"))
-
-
-def _shown(character: str) -> str:
-    if character in _SHOWN_AS_THEY_ARE or (character.isascii() and character.isprintable()):
-        return character
-    code = ord(character)
-    if code < 0x20:
-        return chr(0x2400 + code)           # the control pictures: ESC is shown as one sign
-    if code == 0x7F:
-        return "\u2421"
-    if unicodedata.category(character) in {"Cc", "Cf", "Cs", "Co", "Zl", "Zp"}:
-        return f"\u27e8U+{code:04X}\u27e9"
-    return character
 
 
 def _attribute(key: str, value: object) -> str:

@@ -4,7 +4,8 @@ import re
 
 import pytest
 
-from ft_notebook.notebook.render import Html, card, escape, marked_difference, table, tag, visible
+from ft_notebook.notebook.render import Html, card, escape, marked_difference, table, tag
+from ft_notebook.views.text import visible
 
 HOSTILE = [
     "<script>alert(1)</script>",
