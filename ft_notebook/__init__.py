@@ -16,15 +16,19 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from ft_notebook.errors import DataError, FtError, ModelError, RecipeError, RunError, UserError
+    from ft_notebook.notebook.comparison import compare
+    from ft_notebook.notebook.doctor import doctor
     from ft_notebook.notebook.launch import finetune
     from ft_notebook.notebook.run import Run, load_run, runs
 
     __version__: str
 
 __all__ = ["DataError", "FtError", "ModelError", "RecipeError", "Run", "RunError", "UserError", "__version__",
-           "finetune", "load_ipython_extension", "load_run", "runs"]
+           "compare", "doctor", "finetune", "load_ipython_extension", "load_run", "runs"]
 
 _HOMES = {
+    "compare": "ft_notebook.notebook.comparison",
+    "doctor": "ft_notebook.notebook.doctor",
     "finetune": "ft_notebook.notebook.launch",
     "Run": "ft_notebook.notebook.run",
     "load_run": "ft_notebook.notebook.run",

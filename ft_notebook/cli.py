@@ -9,13 +9,15 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from ft_notebook.errors import FtError, UserError
 from ft_notebook.events import PlanEvent
 from ft_notebook.notebook import launch, plain
+from ft_notebook.notebook.doctor import doctor
 from ft_notebook.notebook.run import Run, Sentence, load_run, run_rows
 from ft_notebook.store.runs import RunStore
 from ft_notebook.views.text import visible
@@ -70,6 +72,12 @@ def _runs(given: argparse.Namespace) -> int:
     return DONE
 
 
+def _doctor(given: argparse.Namespace) -> int:
+    diagnosis = doctor()
+    _answer(given, {"findings": [asdict(finding) for finding in diagnosis.findings]}, repr(diagnosis))
+    return DONE
+
+
 def _show(given: argparse.Namespace) -> int:
     run = load_run(given.run)
     _answer(given, _facts(run), run.text())
@@ -78,7 +86,7 @@ def _show(given: argparse.Namespace) -> int:
 
 def _control(given: argparse.Namespace) -> int:
     run = load_run(given.run)
-    sentence: Sentence = getattr(run, given.wish)()
+    sentence: Sentence = given.wish(run, given)
     _answer(given, {**run.folder.summary(), "said": str(sentence)}, str(sentence))
     return DONE
 
@@ -101,7 +109,7 @@ def _wait(run: Run) -> None:
 
 def _end(given: argparse.Namespace, run: Run) -> int:
     _answer(given, _facts(run), run.text())
-    return DONE if run.status in {"finished", "stopped"} else RUN_FAILED
+    return DONE if run.status in {"finished", "stopped", "discarded"} else RUN_FAILED
 
 
 def _facts(run: Run) -> dict[str, Any]:
@@ -152,12 +160,25 @@ def _parser() -> argparse.ArgumentParser:
     planned.add_argument("recipe", metavar="RECIPE.yaml")
     planned.add_argument("--name", help="what the run is called")
     add("runs", "List all runs, newest first.", _runs)
+    add("doctor", "Say what this environment can and cannot do.", _doctor)
     add("show", "Show a run.", _show).add_argument("run", metavar="RUN")
-    for wish, help_text in (("stop", "Stop a run with a checkpoint."), ("pause", "Pause a run."),
-                            ("resume", "Go on with a run that was paused, stopped or cut off.")):
-        control = add(wish, help_text, _control)
+    def add_control(name: str, help_text: str, wish: Callable[[Run, argparse.Namespace], Sentence]
+                    ) -> argparse.ArgumentParser:
+        control = add(name, help_text, _control)
         control.add_argument("run", metavar="RUN")
         control.set_defaults(wish=wish)
+        return control
+
+    stop = add_control("stop", "Stop a run with a checkpoint.", lambda run, given: run.stop(keep=not given.discard))
+    stop.add_argument("--discard", action="store_true", help="remove the run's checkpoints instead")
+    add_control("pause", "Pause a run.", lambda run, given: run.pause())
+    add_control("checkpoint", "Have a run commit a checkpoint now.", lambda run, given: run.checkpoint())
+    add_control("resume", "Go on with a run that was paused, stopped or cut off.", lambda run, given: run.resume())
+    change = add_control("change", "Change how long a run trains, or how often it is evaluated, while it trains.",
+                         lambda run, given: run.change(given.epochs, given.max_steps, given.evaluate_every))
+    change.add_argument("--epochs", type=float, help="passes over the data in all")
+    change.add_argument("--max-steps", type=int, help="steps in all")
+    change.add_argument("--evaluate-every", type=int, metavar="STEPS", help="steps between evaluations")
     asked = add("generate", "Ask a run's model.", _generate)
     asked.add_argument("run", metavar="RUN")
     asked.add_argument("prompt", metavar="PROMPT", help="the text, or - for standard input")

@@ -10,7 +10,7 @@ from IPython.core.completer import SimpleCompletion, context_matcher
 
 _MAGIC = "%%finetune"
 _OPTIONS = ("--wait", "--again", "--dry-run", "--to")
-_RUN_MAGICS = ("%attach ",)
+_RUN_MAGICS = ("%attach ", "%runs ")
 _DATA_ENDINGS = frozenset({".jsonl", ".json", ".csv", ".tsv", ".parquet", ".arrow", ".feather", ".txt", ".md"})
 _DATA_TYPES = frozenset({"DataFrame", "Dataset", "DatasetDict", "Table", "LazyFrame"})
 _MOST_FILES = 50

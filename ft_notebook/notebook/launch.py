@@ -118,10 +118,10 @@ def write_recipe(recipe: Recipe, path: Path, *, name: str) -> str:
 
 
 def _join(folder: RunFolder) -> Run | None:
-    """The run as it can be used without training anew; None if it failed."""
+    """The run as it can be used without training anew; None if it failed or was discarded."""
     state = folder.state()
     variable = variable_of(folder.name)
-    if state == "failed":
+    if state in {"failed", "discarded"}:
         return None
     if state == "finished":
         return Run(folder, notice=f"Loaded the finished run {folder.id}: same recipe, same data. "

@@ -77,24 +77,19 @@ class FinetuneMagics(Magics):  # type: ignore[misc]
                 _await(run)
 
     @magic_arguments()
+    @argument("names", nargs="*", metavar="name", help="Two runs or more, by name or id, to compare with one another.")
     @argument("--all", action="store_true", help=f"Show every run, not only the newest {_RUNS_SHOWN}.")
     @line_magic
     def runs(self, line: str) -> None:
-        """List the runs of this machine's store, newest first."""
+        """List the runs of this machine's store, newest first, or compare those that are named."""
         with _one_line_errors():
-            from ft_notebook.notebook import cards, plain
-            from ft_notebook.notebook.run import run_rows
-            from ft_notebook.store.runs import RunStore
-
             given = _given(self.runs, line)
-            store = RunStore()
-            folders = store.list()
-            rows = run_rows(folders if given.all else folders[:_RUNS_SHOWN])
-            _display(plain.runs_text(rows), cards.runs_card(rows))
-            if len(rows) < len(folders):
-                print(f"{len(folders) - len(rows)} older runs are left out; %runs --all shows them.")
-            for problem in store.problems:
-                print(problem)
+            if given.names:
+                from ft_notebook.notebook.comparison import compare
+
+                compare(*given.names)._ipython_display_()
+                return
+            _show_runs(shown=None if given.all else _RUNS_SHOWN)
 
     @magic_arguments()
     @argument("name", help="The name of a run, for its newest one, or an id.")
@@ -168,6 +163,20 @@ def _await(run: Run) -> None:
     error = run.error
     if run.status == "failed" and error is not None:
         raise UsageError(f"{run.name} failed: {error.text}")
+
+
+def _show_runs(*, shown: int | None) -> None:
+    from ft_notebook.notebook import cards, plain
+    from ft_notebook.notebook.run import run_rows
+    from ft_notebook.store.runs import RunStore
+
+    store = RunStore()
+    folders = store.list()
+    rows = run_rows(folders[:shown])
+    older = len(folders) - len(rows)
+    notes = [f"{older:,} older runs are left out; %runs --all shows them."] if older else []
+    _display(plain.runs_text(rows, notes=[*notes, *store.problems]),
+             cards.runs_card(rows, notes=notes, problems=store.problems))
 
 
 def _show_plan(plan: Any, *, name: str) -> None:

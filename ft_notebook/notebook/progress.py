@@ -10,20 +10,27 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from typing import Any, Protocol, TextIO
+from typing import TYPE_CHECKING, Any, Protocol, TextIO
 
 from ft_notebook.errors import FtError
-from ft_notebook.events import FINAL_STATES
-from ft_notebook.notebook.cards import progress_card
+from ft_notebook.events import FINAL_STATES, RunState
+from ft_notebook.notebook.cards import progress_card, run_card
+from ft_notebook.notebook.fronts import front
 from ft_notebook.store.runs import RunFolder
 from ft_notebook.views.facts import RunFacts, progress_line
+from ft_notebook.views.live_state import LIVE_MIME, VERSION, live_state
 from ft_notebook.views.run_view import RunView
 from ft_notebook.views.text import visible
 
+if TYPE_CHECKING:
+    from ft_notebook.notebook.live import Feed, LiveWidget
+
 REPAINT_S = 0.5
+SNAPSHOT_S = 10.0               # between renewals of an output that the page draws by itself
 _POLL_S = 0.1
 _LINE_EVERY_S = 10.0            # where a line cannot be overwritten
 
+_SURE_OF_WIDGETS = frozenset({"vscode", "colab"})     # an output there has a page of its own, which tells nothing first
 _REPAINT_TIMEOUT_S = 5.0        # for the final card to reach the page
 
 Bundle = dict[str, Any]
@@ -38,21 +45,81 @@ class Handle(Protocol):
 
 def has_kernel() -> bool:
     """Whether this process is a notebook's kernel, whose outputs can be updated later."""
-    ipython = sys.modules.get("IPython")
-    shell = ipython.get_ipython() if ipython is not None else None
-    return getattr(shell, "kernel", None) is not None
+    return front() not in {"plain", "terminal"}
 
 
 def show_live(folder: RunFolder, *, facts: Callable[[RunView], RunFacts], final: Callable[[], Bundle]) -> None:
     """Display a run in the current cell and keep the output true from a thread until the run is over."""
-    from IPython.display import display
-
-    bundle = _bundle(facts(RunView.of(folder.events())))
-    handle = display(bundle, raw=True, display_id=True)
-    thread = threading.Thread(target=_follow, args=(RunFolder(folder.path), handle, facts, final),
+    page = Page(folder, facts=facts)
+    page.display(RunView.of(folder.events()))
+    thread = threading.Thread(target=_follow, args=(RunFolder(folder.path), page, final),
                               name=f"view of {folder.id}", daemon=True)
     thread.start()
     _views[folder.id] = [*(view for view in _views.get(folder.id, []) if view.is_alive()), thread]
+
+
+class Page:
+    """A living run in one output: HTML that is repainted until the page says that it shows the live view.
+
+    From then on the output is renewed now and then only, so that a notebook that is saved while the run
+    lives, and whose kernel does not live to see the end, says what was known.
+    """
+
+    def __init__(self, folder: RunFolder, *, facts: Callable[[RunView], RunFacts]) -> None:
+        self._folder, self._facts = folder, facts
+        self._handle: Handle | None = None
+        self._widget: LiveWidget | None = None
+        self._shown: tuple[Feed, RunState, float] = ("none", "queued", 0.0)
+
+    def display(self, view: RunView) -> None:
+        """Put the run into the current cell."""
+        from IPython.display import display
+
+        state = live_state(self._facts(view), now=time.time())
+        self._widget = _widget(self._folder, state, feed="widget" if front() in _SURE_OF_WIDGETS else "none")
+        self._handle = display(self._bundle(view), raw=True, display_id=True)
+
+    def repaint(self, view: RunView) -> None:
+        """Bring the page up to date, as far as it needs it from here."""
+        if view.is_over:            # an old final state is passed by when a resumed run is read
+            return
+        feed, now = self._feed, time.monotonic()
+        if feed == "widget" and self._widget is not None:
+            state = live_state(self._facts(view), now=time.time())
+            if state["tag"] != self._widget.state.get("tag"):
+                self._widget.state = state
+        before, state_before, at = self._shown
+        if feed == "none" or (feed, view.state) != (before, state_before) or now - at >= SNAPSHOT_S:
+            self._shown = (feed, view.state, now)
+            self._update(self._bundle(view))
+
+    def end(self, bundle: Bundle) -> None:
+        """Replace the output by the last one."""
+        self._update(bundle)
+        if self._widget is None:
+            return
+        if self._widget.is_loaded_again:    # by a page that no longer knows the output by its display id
+            view = RunView.of(self._folder.events())
+            view.state = self._folder.state()
+            self._widget.state = live_state(self._facts(view), now=time.time())
+        else:
+            self._widget.close()
+
+    def _update(self, bundle: Bundle) -> None:
+        if self._handle is not None:
+            self._handle.update(bundle, raw=True)
+
+    @property
+    def _feed(self) -> Feed:
+        return self._widget.feed if self._widget is not None else "none"
+
+    def _bundle(self, view: RunView) -> Bundle:
+        facts = self._facts(view)
+        bundle: Bundle = {"text/plain": visible(progress_line(facts.name, view, now=time.time())),
+                          "text/html": progress_card(facts) if self._feed == "none" else run_card(facts)}
+        if self._feed == "widget" and self._widget is not None:
+            return bundle | self._widget.bundle()
+        return bundle | {LIVE_MIME: {"v": VERSION, "run_id": facts.run_id, "state": live_state(facts, now=time.time())}}
 
 
 def join_views(folder: RunFolder) -> None:
@@ -117,19 +184,18 @@ def await_end(folder: RunFolder, *, timeout_s: float | None = None,
     return folder.state() in FINAL_STATES
 
 
-def _follow(folder: RunFolder, handle: Handle, facts: Callable[[RunView], RunFacts],
-            final: Callable[[], Bundle]) -> None:
-    def repaint(view: RunView) -> None:
-        if not view.is_over:            # an old final state is passed by when a resumed run is read
-            handle.update(_bundle(facts(view)), raw=True)
-
+def _follow(folder: RunFolder, page: Page, final: Callable[[], Bundle]) -> None:
     try:
-        await_end(folder, on_progress=repaint)
-        handle.update(final(), raw=True)
+        await_end(folder, on_progress=page.repaint)
+        page.end(final())
     except (FtError, OSError) as error:     # the run's folder was moved or removed while it was shown
-        handle.update({"text/plain": visible(f"{folder.name} can no longer be shown: {error}")}, raw=True)
+        page.end({"text/plain": visible(f"{folder.name} can no longer be shown: {error}")})
 
 
-def _bundle(facts: RunFacts) -> Bundle:
-    line = visible(progress_line(facts.name, facts.view, now=time.time()))
-    return {"text/plain": line, "text/html": progress_card(facts)}
+def _widget(folder: RunFolder, state: dict[str, Any], *, feed: Feed) -> LiveWidget | None:
+    """The live view as a widget; None where the packages for it are missing or broken."""
+    try:
+        from ft_notebook.notebook.live import LiveWidget
+    except ImportError:
+        return None
+    return LiveWidget(folder, state, feed=feed)

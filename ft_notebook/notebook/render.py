@@ -16,6 +16,8 @@ from importlib.resources import files
 from ft_notebook.views.text import visible
 
 _VOID = frozenset({"br", "img", "line", "path", "rect", "circle"})
+_LIKE = 0.25                # share of common words from which a difference is marked
+_LIVE_PART = "/* ---- The live view"
 _NAME = re.compile(r"[a-z][a-z0-9:-]*\Z", re.IGNORECASE)
 
 
@@ -50,20 +52,36 @@ def card(*children: object, label: str) -> Html:
     return join(tag("style", _style()), body)
 
 
+def details(summary: str, *children: object) -> Html:
+    """Something that is there when it is asked for."""
+    return tag("details", tag("summary", summary), *children)
+
+
 def table(header: list[str], rows: list[list[object]], *, numeric: frozenset[int] = frozenset()) -> Html:
     """A table with a header row; columns in `numeric` are set flush right."""
     def cell(kind: str, index: int, value: object) -> Html:
-        return tag(kind, value, class_="ftn-n" if index in numeric else None)
+        return tag(kind, value, class_="ftn-n" if index in numeric else None, scope="col" if kind == "th" else None)
 
     head = tag("tr", *(cell("th", index, value) for index, value in enumerate(header)))
     body = (tag("tr", *(cell("td", index, value) for index, value in enumerate(row))) for row in rows)
     return tag("table", tag("thead", head), tag("tbody", *body))
 
 
+def scrolled(wide: Html, *, label: str) -> Html:
+    """A table that may be wider than the page, which then scrolls it and nothing else, also by keyboard."""
+    return tag("div", wide, class_="ftn-scroll", tabindex=0, role="region", aria_label=label)
+
+
 def marked_difference(before: str, after: str) -> tuple[Html, Html]:
-    """Both texts, with the words that only one of them has marked by `del` and `ins`."""
+    """Both texts, with the words that only one of them has marked by `del` and `ins`.
+
+    Texts that have little in common, or are very long, are not marked: that all of it changed is plain to see.
+    """
     old, new = re.findall(r"\s+|\w+|[^\w\s]", before), re.findall(r"\s+|\w+|[^\w\s]", after)
     if max(len(old), len(new)) > 2000:      # the comparison is quadratic
+        return escape(before), escape(after)
+    old_words, new_words = ([word for word in words if word.strip()] for words in (old, new))
+    if difflib.SequenceMatcher(None, old_words, new_words, autojunk=False).ratio() < _LIKE:
         return escape(before), escape(after)
     left: list[object] = []
     right: list[object] = []
@@ -76,7 +94,8 @@ def marked_difference(before: str, after: str) -> tuple[Html, Html]:
 
 @cache
 def _style() -> Html:
-    return Html(files("ft_notebook.notebook").joinpath("card.css").read_text(encoding="utf-8"))
+    """Of `card.css`, what is for a card that stays: the live view brings the whole file with it."""
+    return Html(files("ft_notebook.notebook").joinpath("card.css").read_text(encoding="utf-8").split(_LIVE_PART)[0])
 
 
 def _attribute(key: str, value: object) -> str:

@@ -7,7 +7,6 @@ Shown last in a cell, it shows itself.
 from __future__ import annotations
 
 import sys
-import time
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
@@ -16,12 +15,12 @@ from typing import TYPE_CHECKING, Any
 from ft_notebook.errors import UserError
 from ft_notebook.events import FINAL_STATES, ErrorEvent, RunState
 from ft_notebook.notebook import progress
-from ft_notebook.notebook.cards import run_card
+from ft_notebook.notebook.bundle import last_output
 from ft_notebook.notebook.plain import run_text
+from ft_notebook.notebook.runs_table import RunRow, rows_of
 from ft_notebook.recipe.schema import Recipe
-from ft_notebook.store.checkpoints import list_steps
 from ft_notebook.store.runs import RunFolder, RunStore
-from ft_notebook.train import supervise
+from ft_notebook.train import steer, supervise
 from ft_notebook.views.facts import RunFacts, facts_of, report_of
 from ft_notebook.views.run_view import RunView
 
@@ -61,7 +60,7 @@ class Run:
 
     @property
     def status(self) -> RunState:
-        """queued, preparing, training, paused, evaluating, finished, stopped, failed or interrupted."""
+        """queued, preparing, training, paused, evaluating, finished, stopped, discarded, failed or interrupted."""
         return self.folder.state()
 
     @cached_property
@@ -110,38 +109,34 @@ class Run:
 
         return loss_figure(self._view(), title=self.name)
 
-    def stop(self) -> Sentence:
-        """Ask the worker to commit a checkpoint and end. Asking a run that is over is fine."""
-        if (state := self.status) in FINAL_STATES:
-            return Sentence(f"{self.name} is {state}; there is nothing to stop.")
-        self.folder.request("stop")
-        return Sentence(f"Stopping {self.name}: it commits a checkpoint and ends; `resume()` goes on from there.")
+    def stop(self, keep: bool = True) -> Sentence:
+        """Ask the worker to commit a checkpoint and end. Asking a run that is over is fine.
+
+        `keep=False` discards the run instead: its checkpoints are removed, also where it is over already.
+        """
+        return self._ask("stop", keep=keep)
 
     def pause(self) -> Sentence:
-        """Ask the worker to commit a checkpoint and wait; the model stays loaded."""
-        self._require_alive("pause")
-        self.folder.request("pause")
-        return Sentence(f"Pausing {self.name} after the step at hand; `resume()` goes on.")
+        """Ask the worker to commit a checkpoint and wait; the model stays loaded, and `generate` asks it."""
+        return self._ask("pause")
 
     def checkpoint(self) -> Sentence:
         """Ask the worker for a checkpoint now."""
-        self._require_alive("checkpoint")
-        self.folder.request("checkpoint")
-        return Sentence(f"{self.name} commits a checkpoint after the step at hand.")
+        return self._ask("checkpoint")
 
     def resume(self) -> Sentence:
         """Go on: a paused run at once, one that was stopped or cut off from its newest checkpoint."""
-        state = self.status
-        if state == "finished":
-            raise UserError(f"{self.name} is finished; there is nothing to resume.")
-        if state not in FINAL_STATES:
-            self.folder.request("resume")
-            return Sentence(f"{self.name} goes on." if state == "paused" else f"{self.name} is {state} already.")
-        steps = list_steps(self.folder)
-        if state == "failed" and not steps:
-            raise UserError(f"{self.name} failed before its first checkpoint; put right what it says and run it anew.")
-        supervise.start(self.folder, mode="resume")
-        return Sentence(f"{self.name} goes on from step {max(steps, default=0)}.")
+        return self._ask("resume")
+
+    def change(self, epochs: float | None = None, max_steps: int | None = None,
+               evaluate_every: int | None = None) -> Sentence:
+        """Change how long the run trains, or the steps between its evaluations, from the next step on.
+
+        Epochs and steps that are given alone take each other's place. The learning rate follows the new length.
+        Changes hold after a resume too. The recipe, and what `to` writes of it, stay as the run was made.
+        """
+        given = {"epochs": epochs, "max_steps": max_steps, "evaluate_every": evaluate_every}
+        return self._ask("change", **{name: value for name, value in given.items() if value is not None})
 
     def wait(self, timeout: float | None = None) -> RunState:
         """Block until the run is over or `timeout` seconds passed; return its state.
@@ -170,11 +165,17 @@ class Run:
                  use_adapter: bool = True) -> str:
         """The model's answer to a text or a list of messages; `use_adapter=False` asks the base model.
 
-        The first call loads the model in a process of its own, which stays for later calls.
+        A paused run answers by the model that it has loaded. Otherwise the first call loads the newest checkpoint
+        in a process of its own, which stays for later calls.
         """
         asked = prompt if isinstance(prompt, str) else [dict(message) for message in prompt]
         if not asked:
             raise UserError("There is nothing to answer: the prompt is empty.")
+        state = self.status
+        if state == "discarded":
+            raise UserError(f"{self.name} was discarded, so that there is nothing to answer with; run it anew.")
+        if state == "paused":
+            return steer.question(self.folder, [asked], max_new_tokens=max_new_tokens, use_adapter=use_adapter)[0]
         if self._answerer is None:
             self._answerer = supervise.Answerer(self.folder.path)
         return self._answerer.answer([asked], max_new_tokens=max_new_tokens, use_adapter=use_adapter)[0]
@@ -201,9 +202,8 @@ class Run:
         """The run's card as plain text."""
         return run_text(self._facts(self._view()))
 
-    def _repr_mimebundle_(self, **_: object) -> dict[str, str]:
-        facts = self._facts(self._view())
-        return {"text/plain": run_text(facts), "text/html": run_card(facts)}
+    def _repr_mimebundle_(self, **_: object) -> dict[str, Any]:
+        return last_output(self._facts(self._view()))
 
     def __repr__(self) -> str:
         view = self._view()
@@ -217,9 +217,8 @@ class Run:
     def _facts(self, view: RunView) -> RunFacts:
         return facts_of(self.folder, view, notice=self.notice)
 
-    def _require_alive(self, wish: str) -> None:
-        if (state := self.status) in FINAL_STATES:
-            raise UserError(f"{self.name} is {state}; there is nothing to {wish}.")
+    def _ask(self, kind: str, **values: object) -> Sentence:
+        return Sentence(steer.ask(self.folder, kind, values))
 
 
 def load_run(name_or_id: str, *, store: RunStore | None = None) -> Run:
@@ -236,16 +235,9 @@ def runs(*, store: RunStore | None = None) -> Any:
                                            "seconds"])
 
 
-def run_rows(folders: Sequence[RunFolder]) -> list[tuple[str, str, str, str]]:
-    """Runs as name, state, creation time and progress, for a table."""
-    rows = []
-    for folder in folders:
-        facts = folder.summary()
-        created = time.strftime("%Y-%m-%d %H:%M", time.localtime(facts["created"]))
-        of_all = f" of {facts['steps']}" if facts["steps"] else ""
-        loss = f", loss {facts['loss']:.3g}" if facts["loss"] is not None else ""
-        rows.append((folder.name, str(facts["state"]), created, f"step {facts['step']}{of_all}{loss}"))
-    return rows
+def run_rows(folders: Sequence[RunFolder]) -> list[RunRow]:
+    """Runs as rows of a table."""
+    return rows_of(folders)
 
 
 def _frame(events: Sequence[Any], columns: Sequence[str]) -> Any:

@@ -4,7 +4,8 @@
 
 One JSON object a line. First out: {"ready": true} or {"error": "..."}. Then for each request
 {"prompts": [text or messages], "max_new_tokens": number or null, "use_adapter": bool} one line
-{"answers": [...]} or {"error": "..."}. Ends when its input does. Started by supervise.Answerer.
+{"answers": [...]} or {"error": "..."}. Ends when its input does. Started by supervise.Answerer. The worker
+of a paused run answers through `reply_to` as well.
 """
 
 from __future__ import annotations
@@ -12,7 +13,8 @@ from __future__ import annotations
 import json
 import os
 import sys
-from contextlib import nullcontext
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import IO, Any
 
@@ -36,12 +38,7 @@ def main(run_folder: Path, requests: IO[str], replies: IO[str]) -> int:
         return 1
     _reply(replies, {"ready": True})
     for line in requests:
-        try:
-            _reply(replies, {"answers": answerer.answer(json.loads(line))})
-        except FtError as error:
-            _reply(replies, {"error": str(error)})
-        except (MemoryError, RuntimeError, ValueError) as error:
-            _reply(replies, {"error": f"The model could not answer: {type(error).__name__}: {error}"})
+        _reply(replies, answerer.reply(json.loads(line)))
     return 0
 
 
@@ -60,39 +57,73 @@ class _Answerer:
             method = registry().get("method", self._recipe.method.name)
             loaded = load_model(base, precision=precision, method=self._recipe.method if method.is_quantized else None)
             self._model = load_adapter(loaded, folder)
-            self._base: Any = None
         else:
             self._model = load_model(LocalModel(run.name, folder, "run"), precision=precision)
-            self._base = lambda: load_model(base, precision=precision)
+        self._load_base = lambda: load_model(base, precision=precision)
 
-    def answer(self, request: dict[str, Any]) -> list[str]:
-        from ft_notebook.evaluate.generate import answer_all
-        from ft_notebook.models.quantize import dequantized
+    def reply(self, request: dict[str, Any]) -> dict[str, Any]:
+        return reply_to(request, model=self._model, tokenizer=self._tokenizer, system=self._recipe.data.system,
+                        load_base=self._load_base)
 
-        model, switched = self._model, nullcontext()
+
+def reply_to(request: Mapping[str, Any], *, model: Any, tokenizer: Any, system: str | None,
+             load_base: Callable[[], Any]) -> dict[str, Any]:
+    """{"answers": [...]} to a request as above, or {"error": "..."}. Leaves the model and all random states as is.
+
+    system: goes in front of a prompt that has no system message. load_base: where the model has no adapter to
+    switch off.
+    """
+    from ft_notebook.evaluate.generate import answer_all
+    from ft_notebook.models.adapters import is_adapter
+    from ft_notebook.models.quantize import dequantized
+
+    try:
+        prompts = [render_prompt(_messages(prompt, system), tokenizer) for prompt in _prompts(request)]
+        longest = _longest(request)
+        switched: AbstractContextManager[Any] = nullcontext()
         if not request.get("use_adapter", True):
-            if self._base is None:
+            if is_adapter(model):
                 switched = model.disable_adapter()
             else:
-                model = self._base()
-        prompts = [render_prompt(self._messages(prompt), self._tokenizer) for prompt in request["prompts"]]
+                model = load_base()
         with switched, dequantized(model):
-            return answer_all(model, self._tokenizer, prompts,
-                              max_new_tokens=request.get("max_new_tokens") or _LONGEST_ANSWER)
+            return {"answers": answer_all(model, tokenizer, prompts, max_new_tokens=longest)}
+    except FtError as error:
+        return {"error": str(error)}
+    except (MemoryError, RuntimeError, ValueError) as error:
+        return {"error": f"The model could not answer: {type(error).__name__}: {error}"}
 
-    def _messages(self, prompt: Any) -> tuple[Message, ...]:
-        """A text is one user turn; the recipe's system message goes in front where there is none."""
-        if isinstance(prompt, str):
-            messages = [Message("user", prompt)]
-        else:
-            try:
-                messages = [Message(turn["role"], str(turn["content"])) for turn in prompt]
-            except (KeyError, TypeError) as error:
-                raise UserError("a prompt is a text, or a list of {'role': ..., 'content': ...}.") from error
-        system = self._recipe.data.system
-        if system and messages[0].role != "system":
-            messages.insert(0, Message("system", system))
-        return tuple(messages)
+
+def _prompts(request: Mapping[str, Any]) -> list[Any]:
+    prompts = request.get("prompts")
+    if not isinstance(prompts, list) or not prompts:
+        raise UserError("there is nothing to answer: `prompts` is a list of texts or messages.")
+    return prompts
+
+
+def _longest(request: Mapping[str, Any]) -> int:
+    longest = request.get("max_new_tokens")
+    if longest is None:
+        return _LONGEST_ANSWER
+    if isinstance(longest, bool) or not isinstance(longest, int) or longest < 1:
+        raise UserError("`max_new_tokens` is a whole number from 1 on.")
+    return longest
+
+
+def _messages(prompt: Any, system: str | None) -> tuple[Message, ...]:
+    """A text is one user turn; the recipe's system message goes in front where there is none."""
+    if isinstance(prompt, str):
+        messages = [Message("user", prompt)]
+    else:
+        try:
+            messages = [Message(turn["role"], str(turn["content"])) for turn in prompt]
+        except (KeyError, TypeError) as error:
+            raise UserError("a prompt is a text, or a list of {'role': ..., 'content': ...}.") from error
+    if not messages:
+        raise UserError("there is nothing to answer: the prompt is empty.")
+    if system and messages[0].role != "system":
+        messages.insert(0, Message("system", system))
+    return tuple(messages)
 
 
 def _trained_folder(run: RunFolder) -> Path:

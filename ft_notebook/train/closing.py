@@ -90,13 +90,16 @@ def load_weights(model: Any, folder: Path) -> None:
 
 def write_report(run: RunFolder, recipe: Recipe, model: Any, tokenizer: Any, data: EncodedData, *,
                  load_base: Callable[[], Any], say: Callable[[Event], Event], max_new_tokens: int,
+                 give_way: Callable[[], None] = lambda: None,
                  known: tuple[Nll | None, Nll | None] = (None, None)) -> None:
     """Answer and score the held-out examples with base and tuned model, and write report.json.
 
+    give_way: called after every batch; what it raises ends the comparison, and nothing is written then.
     known: likelihoods of base and tuned on the held-out examples, where training has measured them.
     """
     base, base_only = (model, model.disable_adapter()) if is_adapter(model) else (load_base(), nullcontext())
-    measure = partial(_measure, tokenizer=tokenizer, data=data, recipe=recipe, say=say, max_new_tokens=max_new_tokens)
+    measure = partial(_measure, tokenizer=tokenizer, data=data, recipe=recipe, say=say, give_way=give_way,
+                      max_new_tokens=max_new_tokens)
     base_answers, base_nll = measure("base", base, base_only, known=known[0])
     tuned_answers, tuned_nll = measure("tuned", model, nullcontext(), known=known[1])
     measured = [
@@ -122,23 +125,25 @@ def write_report(run: RunFolder, recipe: Recipe, model: Any, tokenizer: Any, dat
 
 
 def _measure(contender: str, model: Any, switched: AbstractContextManager[Any], *, tokenizer: Any, data: EncodedData,
-             recipe: Recipe, say: Callable[[Event], Event], max_new_tokens: int, known: Nll | None,
-             ) -> tuple[dict[str, str], Nll]:
+             recipe: Recipe, say: Callable[[Event], Event], give_way: Callable[[], None], max_new_tokens: int,
+             known: Nll | None) -> tuple[dict[str, str], Nll]:
     """Answers by example id, and the likelihood of every held-out example."""
     asked = [example for example in data.heldout if example.has_target][:recipe.evaluate.limit]
+
+    def tell(done: int, total: int) -> None:
+        say(EvaluateProgressEvent(contender=contender, done=done, total=total))
+        give_way()
+
+    give_way()
     with switched, dequantized(model):
         losses = known or nll(model, data.heldout_tokens, pad_id=tokenizer.pad_token_id,
-                              batch_size=2 * recipe.train.batch_size)
+                              batch_size=2 * recipe.train.batch_size, on_progress=lambda done, total: give_way())
         answers = answer_all(
             model, tokenizer, [render_prompt(example.prompt_messages, tokenizer) for example in asked],
             max_new_tokens=max_new_tokens,
-            on_progress=lambda done, total: _tell(say, contender, done, total),
+            on_progress=tell,
         )
     return dict(zip([example.id for example in asked], answers, strict=True)), losses
-
-
-def _tell(say: Callable[[Event], Event], contender: str, done: int, total: int) -> None:
-    say(EvaluateProgressEvent(contender=contender, done=done, total=total))
 
 
 def say_choice(say: Callable[[Event], Event], chosen: int, last: int) -> None:

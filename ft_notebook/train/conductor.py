@@ -1,6 +1,7 @@
-"""Conducts a training: says every step, answers requests, evaluates, keeps checkpoints, stops in time.
+"""Conducts a training: says every step, evaluates, keeps checkpoints, stops in time.
 
-A transformers callback; all it says goes to the event log, all it saves is committed before it is said.
+A transformers callback; all it says goes to the event log, all it saves is committed before it is said. What is
+asked of the run meanwhile is answered through `hands.py`.
 """
 
 from __future__ import annotations
@@ -8,10 +9,10 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from transformers import TrainerCallback, TrainerControl, TrainerState
@@ -20,77 +21,42 @@ from ft_notebook.data.chat import render_prompt
 from ft_notebook.data.examples import Example
 from ft_notebook.errors import NonFiniteError
 from ft_notebook.evaluate.generate import answer_all, nll
-from ft_notebook.events import (
-    CheckpointEvent,
-    EvaluationEvent,
-    Event,
-    MessageEvent,
-    SampleEvent,
-    StateEvent,
-    StepEvent,
-)
+from ft_notebook.events import CheckpointEvent, EvaluationEvent, Event, MessageEvent, SampleEvent, StepEvent
 from ft_notebook.models.quantize import dequantized
-from ft_notebook.recipe.schema import Recipe
 from ft_notebook.store import checkpoints
 from ft_notebook.store.disk_errors import require_space
 from ft_notebook.store.durable import write_json
-from ft_notebook.store.requests import Request
 from ft_notebook.store.runs import RunFolder
-from ft_notebook.train.encode import EncodedData
+from ft_notebook.train.asked import Asked, SaveReason, StopAsked
+from ft_notebook.train.best import Progress
 from ft_notebook.train.memory import peak_memory_bytes
+from ft_notebook.train.planning import checkpoint_bytes
 from ft_notebook.train.schedule import Schedule
 
-SaveReason = Literal["schedule", "evaluation", "stop", "pause", "request", "end"]
-_POLL_S = 0.2
 # Files that transformers adds to a checkpoint and nothing here reads; the first is a pickle with paths.
 _UNUSED_FILES = ("training_args.bin", "README.md")
 
 
-@dataclass
-class Progress:
-    """What a resumed run must know of what went before."""
-
-    best_loss: float = math.inf
-    best_step: int | None = None
-    evaluations_without_better: int = 0
-
-    def take(self, loss: float, step: int) -> bool:
-        """Note an evaluation; whether it is the best so far. Step 0 is the base model and never kept."""
-        is_best = loss < self.best_loss
-        if is_best:
-            self.best_loss, self.best_step, self.evaluations_without_better = loss, step, 0
-        elif step > 0:
-            self.evaluations_without_better += 1
-        return is_best
-
-
-def progress_from(events: Sequence[Event]) -> Progress:
-    """The progress that a log tells of (its effective events)."""
-    progress = Progress()
-    for event in events:
-        if isinstance(event, EvaluationEvent):
-            progress.take(event.loss, event.step)
-    return progress
-
-
 class Conductor(TrainerCallback):  # type: ignore[misc]
-    """See the module. `is_stopped` says afterwards whether the user stopped the run."""
+    """See the module. `asked.is_stopped` says afterwards whether the user stopped the run."""
 
-    def __init__(self, run: RunFolder, recipe: Recipe, data: EncodedData, schedule: Schedule, *,
-                 tokenizer: Any, say: Callable[[Event], Event], progress: Progress, max_new_tokens: int,
-                 checkpoint_bytes: int, base_name: str, is_asked_to_stop: Callable[[], bool]) -> None:
-        self._run, self._recipe, self._data, self._schedule = run, recipe, data, schedule
-        self._tokenizer, self._say, self.progress = tokenizer, say, progress
-        self._max_new_tokens, self._is_asked_to_stop = max_new_tokens, is_asked_to_stop
+    def __init__(self, run: RunFolder, asked: Asked, *, say: Callable[[Event], Event], progress: Progress) -> None:
+        self._run, self.asked, self._say, self.progress = run, asked, say, progress
+        self._recipe, self._data = asked.setting.recipe, asked.setting.data
+        self._tokenizer, self._max_new_tokens = asked.setting.tokenizer, asked.setting.max_new_tokens
+        self._checkpoint_bytes = checkpoint_bytes(asked.setting.plan.trainable_parameters)
+        self._base_name = asked.setting.model.hub_name
         self._save_reason: SaveReason | None = None
-        self._is_pausing = False
-        self._losses: list[torch.Tensor] = []
         self._step_started = time.monotonic()
         self._step = 0
-        self._checkpoint_bytes, self._base_name = checkpoint_bytes, base_name
-        self.is_stopped = False
         self.last_step = 0
         self.nll_at: dict[int, list[tuple[float, int]]] = {}   # of base (step 0) and best step, by held-out example
+
+    @property
+    def has_had_enough(self) -> bool:
+        """Whether the recipe's early stopping ends the training."""
+        patience = self._recipe.train.early_stopping
+        return patience is not None and self.progress.evaluations_without_better >= patience
 
     def note_loss(self, loss: torch.Tensor) -> None:
         """Refuse a loss that is not finite before it reaches a gradient. Raises NonFiniteError."""
@@ -98,13 +64,16 @@ class Conductor(TrainerCallback):  # type: ignore[misc]
             raise self._non_finite("loss")
 
     def evaluate(self, model: Any, step: int) -> bool:
-        """Held-out loss and sample answers at a step; whether the loss is the best so far."""
+        """Held-out loss and sample answers at a step; whether the loss is the best so far.
+
+        Raises StopAsked between two batches; nothing is said of the evaluation then.
+        """
         if not self._data.heldout_tokens:
             return False
         started = time.monotonic()
         with dequantized(model):
             sums = nll(model, self._data.heldout_tokens, pad_id=self._tokenizer.pad_token_id,
-                       batch_size=2 * self._recipe.train.batch_size)
+                       batch_size=2 * self._recipe.train.batch_size, on_progress=self._give_way)
             total, tokens = sum(s for s, _ in sums), sum(n for _, n in sums)
             samples = self._sample_answers(model)
         loss = total / max(tokens, 1)
@@ -126,10 +95,20 @@ class Conductor(TrainerCallback):  # type: ignore[misc]
             ))
         return is_best
 
-    def on_step_begin(self, args: Any, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+    def on_train_begin(self, args: Any, state: TrainerState, control: TrainerControl, *, optimizer: Any,
+                       lr_scheduler: Any, **kwargs: Any) -> None:
+        # A checkpoint brings the rate that the schedule of its own time had for the next step.
+        rates = [base * factor(lr_scheduler.last_epoch)
+                 for base, factor in zip(lr_scheduler.base_lrs, lr_scheduler.lr_lambdas, strict=True)]
+        for group, rate in zip(optimizer.param_groups, rates, strict=True):
+            group["lr"] = rate
+        lr_scheduler.load_state_dict({**lr_scheduler.state_dict(), "_last_lr": rates})
+
+    def on_step_begin(self, args: Any, state: TrainerState, control: TrainerControl, *, model: Any,
+                      **kwargs: Any) -> None:
         self._step = state.global_step + 1
-        if self._is_pausing:
-            self._pause(control)
+        if self.asked.is_pausing:
+            self.asked.wait(state.global_step, model)
         self._step_started = time.monotonic()
 
     def on_pre_optimizer_step(self, args: Any, state: TrainerState, control: TrainerControl, *,
@@ -145,22 +124,17 @@ class Conductor(TrainerCallback):  # type: ignore[misc]
         if "loss" not in logs:
             return  # the summary at the end of training
         step = self.last_step = state.global_step
+        schedule = self._schedule       # a change holds from the next step on
         self._say_step(step, logs)
-        self._answer_requests(step, control)
-        is_stopping = control.should_training_stop and self.is_stopped
-        if step in self._schedule.evaluation_steps and not is_stopping:
-            if self.evaluate(model, step):
-                self._save(control, "evaluation")
-            patience = self._recipe.train.early_stopping
-            if patience is not None and self.progress.evaluations_without_better >= patience:
-                self._say(MessageEvent(level="info", text=(
-                    f"Stopped early at step {step}: the held-out loss has not fallen for {patience} evaluations; "
-                    f"the best was {self.progress.best_loss:.4g} at step {self.progress.best_step}."
-                )))
-                control.should_training_stop = True
-                self._save(control, "end")
-        if step in self._schedule.checkpoint_steps:
-            self._save(control, "end" if step == self._schedule.steps else "schedule")
+        self._heed(step, control)
+        if step in schedule.evaluation_steps and not self.asked.is_stopped:
+            with suppress(StopAsked):
+                self._evaluate_and_save(model, step, control)
+            self._heed(step, control)
+        if self.asked.is_stopped and self.asked.inbox.is_discarding:
+            control.should_save = False
+        elif step in schedule.checkpoint_steps:
+            self._save(control, "end" if step == schedule.steps else "schedule")
 
     def on_save(self, args: Any, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
         step = state.global_step
@@ -188,40 +162,29 @@ class Conductor(TrainerCallback):  # type: ignore[misc]
             peak_memory_bytes=peak_memory_bytes(),
         ))
 
-    def _answer_requests(self, step: int, control: TrainerControl) -> None:
-        if self._is_asked_to_stop():
-            self._stop(control)
-        for request in self._run.take_requests():
-            if request.kind == "stop":
-                self._stop(control)
-            elif request.kind == "pause":
-                if step < self._schedule.steps:
-                    self._is_pausing = True
-                    self._save(control, "pause")
-            elif request.kind == "checkpoint":
-                self._save(control, "request")
-            else:
-                self._say_unknown(request)
+    @property
+    def _schedule(self) -> Schedule:
+        return self.asked.setting.schedule
 
-    def _pause(self, control: TrainerControl) -> None:
-        self._is_pausing = False
-        self._say(StateEvent(state="paused", detail=f"after step {self._step - 1}; the model stays loaded"))
-        while not self._is_asked_to_stop():
-            for request in self._run.take_requests():
-                if request.kind == "resume":
-                    self._say(StateEvent(state="training", detail="goes on after a pause"))
-                    return
-                if request.kind == "stop":
-                    raise StoppedWhilePaused
-                if request.kind == "invalid":
-                    self._say_unknown(request)
-            time.sleep(_POLL_S)
-        raise StoppedWhilePaused
+    def _heed(self, step: int, control: TrainerControl) -> None:
+        """Answer what was asked of the run, and do to the trainer what follows from it."""
+        reason = self.asked.answer(step)
+        if reason is not None:
+            self._save(control, reason)
+        if self.asked.is_stopped or self.asked.is_restarting:
+            control.should_training_stop = True
 
-    def _stop(self, control: TrainerControl) -> None:
-        self.is_stopped = True
-        control.should_training_stop = True
-        self._save(control, "stop")
+    def _evaluate_and_save(self, model: Any, step: int, control: TrainerControl) -> None:
+        if self.evaluate(model, step):
+            self._save(control, "evaluation")
+        if self.has_had_enough:
+            self._say(MessageEvent(level="info", text=(
+                f"Stopped early at step {step}: the held-out loss has not fallen for "
+                f"{self._recipe.train.early_stopping} evaluations; the best was {self.progress.best_loss:.4g} at step "
+                f"{self.progress.best_step}."
+            )))
+            control.should_training_stop = True
+            self._save(control, "end")
 
     def _save(self, control: TrainerControl, reason: SaveReason) -> None:
         # The libraries that write the checkpoint report a full disk in their own ways, too late.
@@ -229,11 +192,8 @@ class Conductor(TrainerCallback):  # type: ignore[misc]
         control.should_save = True
         self._save_reason = self._save_reason or reason
 
-    def _say_unknown(self, request: Request) -> None:
-        if request.kind == "invalid":
-            self._say(MessageEvent(
-                level="warning", text=f"A request could not be read and was left out: {request.text}"
-            ))
+    def _give_way(self, done: int, total: int) -> None:
+        self.asked.inbox.give_way()
 
     def _sample_answers(self, model: Any) -> list[tuple[Example, str]]:
         chosen = [e for e in self._data.heldout if e.has_target][:self._recipe.evaluate.samples]
@@ -241,7 +201,8 @@ class Conductor(TrainerCallback):  # type: ignore[misc]
             return []
         prompts = [render_prompt(e.prompt_messages, self._tokenizer) for e in chosen]
         return list(zip(chosen, answer_all(
-            model, self._tokenizer, prompts, max_new_tokens=self._max_new_tokens, batch_size=len(prompts)
+            model, self._tokenizer, prompts, max_new_tokens=self._max_new_tokens, batch_size=len(prompts),
+            on_progress=self._give_way,
         ), strict=True))
 
     def _non_finite(self, what: str) -> NonFiniteError:
@@ -254,10 +215,6 @@ class Conductor(TrainerCallback):  # type: ignore[misc]
             "or lower the learning rate.",
             step=self._step, example_ids=ids,
         )
-
-
-class StoppedWhilePaused(Exception):
-    """The user stopped a paused run; its checkpoint was committed when it paused."""
 
 
 def name_base(staged: Path, base_name: str) -> None:

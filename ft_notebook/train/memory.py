@@ -9,6 +9,7 @@ from __future__ import annotations
 import resource
 import sys
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import psutil
@@ -16,6 +17,7 @@ import psutil
 _NF4_BYTES = 0.5 + 1 / 64 + 4 / 16384      # code, absmax in 8 bit, nested absmax
 _NF4_FLAT_BYTES = 0.5 + 4 / 64
 _PROCESS_BYTES = {"cpu": 1_150_000_000, "cuda": 600_000_000}   # interpreter, torch and libraries; CUDA context
+_CGROUP_LIMIT = Path("/sys/fs/cgroup/memory.max")             # a number, or "max"
 _KEPT_LINEAR_INPUTS = 2.0                  # copies of a linear layer's input that PEFT's forward keeps
 
 
@@ -98,3 +100,12 @@ def memory_available_bytes(device: str) -> int:
     if device == "cuda":
         return int(sys.modules["torch"].cuda.mem_get_info()[0])
     return int(psutil.virtual_memory().available)
+
+
+def memory_total_bytes(device: str) -> int:
+    """Memory of the device, or what a container's limit leaves of it."""
+    if device == "cuda":
+        return int(sys.modules["torch"].cuda.get_device_properties(0).total_memory)
+    total = int(psutil.virtual_memory().total)
+    limit = _CGROUP_LIMIT.read_text().strip() if _CGROUP_LIMIT.exists() else ""
+    return min(total, int(limit)) if limit.isdigit() else total

@@ -36,6 +36,11 @@ class Schedule:
         """Passes over the data that are done after `step` optimizer steps."""
         return min(step * self.accumulate, len(self.batches)) / self.batches_per_epoch
 
+    def starts_like(self, other: Schedule, *, step: int) -> bool:
+        """Whether the steps up to `step` train the same batches in both schedules."""
+        done = step * self.accumulate
+        return self.accumulate == other.accumulate and self.batches[:done] == other.batches[:done]
+
     def examples_of(self, step: int) -> list[int]:
         """Indices of the examples of a step, counted from 1."""
         first = (step - 1) * self.accumulate
@@ -47,10 +52,7 @@ def make_schedule(lengths: Sequence[int], train: TrainSection, evaluate: Evaluat
 
     The first batch of the run holds the longest example, so that what does not fit in memory fails at once.
     """
-    per_epoch = math.ceil(len(lengths) / train.batch_size)
-    wanted = max(1, round(train.epochs * per_epoch))
-    if train.max_steps is not None:
-        wanted = min(wanted, train.max_steps * train.accumulate)
+    per_epoch, wanted = batches_per_epoch(len(lengths), train), _wanted_batches(len(lengths), train)
     batches: list[list[int]] = []
     for epoch in range(math.ceil(wanted / per_epoch)):
         batches += _epoch_batches(lengths, train, epoch)
@@ -66,6 +68,16 @@ def make_schedule(lengths: Sequence[int], train: TrainSection, evaluate: Evaluat
     )
 
 
+def batches_per_epoch(examples: int, train: TrainSection) -> int:
+    """Batches that hold every example once."""
+    return math.ceil(examples / train.batch_size)
+
+
+def steps_of(examples: int, train: TrainSection) -> int:
+    """Optimizer steps of the schedule that `make_schedule` would make, without making it."""
+    return math.ceil(_wanted_batches(examples, train) / train.accumulate)
+
+
 def learning_rate_factor(step: int, *, steps: int, warmup_steps: int, kind: str) -> float:
     """Share of the peak learning rate that step `step` (counted from 1) trains with.
 
@@ -78,6 +90,11 @@ def learning_rate_factor(step: int, *, steps: int, warmup_steps: int, kind: str)
         return 1.0
     left = (steps - step + 1) / max(steps - warmup_steps, 1)     # 1 just after warm-up
     return left if kind == "linear" else (1 - math.cos(math.pi * left)) / 2
+
+
+def _wanted_batches(examples: int, train: TrainSection) -> int:
+    wanted = max(1, round(train.epochs * batches_per_epoch(examples, train)))
+    return wanted if train.max_steps is None else min(wanted, train.max_steps * train.accumulate)
 
 
 def _epoch_batches(lengths: Sequence[int], train: TrainSection, epoch: int) -> list[list[int]]:

@@ -8,7 +8,6 @@ Started by `supervise.py`. Outlives the notebook. Ends with status 0 when the lo
 from __future__ import annotations
 
 import argparse
-import gc
 import importlib
 import signal
 import sys
@@ -19,13 +18,29 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from ft_notebook.errors import CheckpointError, FtError, NonFiniteError, OutOfMemoryError, UserError
-from ft_notebook.events import ErrorEvent, Event, MessageEvent, ResumeEvent, RunState, StateEvent, StepEvent
+from ft_notebook.events import (
+    ChangeEvent,
+    ErrorEvent,
+    Event,
+    MessageEvent,
+    ResumeEvent,
+    RunState,
+    StateEvent,
+    StepEvent,
+)
 from ft_notebook.plugins import registry
 from ft_notebook.recipe.schema import Recipe
 from ft_notebook.store import checkpoints
 from ft_notebook.store.log import RunLog, effective_events
+from ft_notebook.store.requests import drop_answers
 from ft_notebook.store.run_folder import RunFolder
+from ft_notebook.train.asked import Asked, Inbox, StopAsked
+from ft_notebook.train.best import progress_from
+from ft_notebook.train.changes import changes_of
+from ft_notebook.train.discard import discard
+from ft_notebook.train.memory import memory_total_bytes
 from ft_notebook.train.sinks import SinkFan
+from ft_notebook.train.watch import Watcher
 
 if TYPE_CHECKING:
     from ft_notebook.train.conductor import Conductor
@@ -61,19 +76,22 @@ class Worker:
     def __init__(self, run: RunFolder, log: RunLog) -> None:
         self._run, self._log = run, log
         self._recipe: Recipe = run.recipe()
-        self._is_asked_to_stop = False
+        self._inbox = Inbox(run)
+        self._watcher: Watcher | None = None
         self.sinks = SinkFan(run.path)
 
     def say(self, event: Event) -> Event:
-        """Append to the log, then tell the plugins' sinks."""
+        """Append to the log, tell the plugins' sinks, and say what the event means for the user."""
         said = self._log.append(event)
         for problem in self.sinks.emit(said):
             self._log.append(MessageEvent(level="warning", text=problem))
+        for message in self._watcher.take(said) if self._watcher else ():
+            self.say(message)
         return said
 
     def ask_to_stop(self, signal_number: int, frame: FrameType | None) -> None:
         """SIGTERM and SIGINT stop like a request does: with a checkpoint, after the step."""
-        self._is_asked_to_stop = True
+        self._inbox.stop()
 
     def plan(self) -> None:
         """Say the plan; train nothing."""
@@ -83,14 +101,14 @@ class Worker:
         """Train from the newest checkpoint, or from the start; then compare, unless stopped."""
         self._enter("preparing")
         checkpoints.sweep(self._run)
+        drop_answers(self._run.path)
         for problem in registry().problems:
             self._message(problem, level="warning")
         resume = self._resume_point()
-        setting = self._prepare()
-        if self._is_asked_to_stop or self._stop_was_requested():
-            self._enter("stopped", "before the first step" if resume is None else f"at step {resume[0]}")
-            return
-        self._train(setting, resume)
+        try:
+            self._train(resume)
+        except StopAsked:       # before a step of this worker
+            self._leave("before the first step" if resume is None else f"at step {resume[0]}")
 
     def fail(self, error: BaseException) -> None:
         """Record why the run failed."""
@@ -115,11 +133,11 @@ class Worker:
                ", `train: {gradient_checkpointing: true}`, or lower `data: {max_tokens: ...}`.")
         )
 
-    def _prepare(self) -> Setting:
-        """The run's parts; says the plan."""
+    def _prepare(self, change: ChangeEvent | None = None) -> Setting:
+        """The run's parts, under what the user changed of it; says the plan."""
         from ft_notebook.train.setting import prepare_setting
 
-        setting = prepare_setting(self._run, say=self._message)
+        setting = prepare_setting(self._run, say=self._message, change=change)
         self.say(setting.plan)
         for note in setting.plan.notes:
             self._message(note, level="warning")
@@ -139,76 +157,79 @@ class Worker:
                              "from the start: there is no checkpoint that verifies"))
         return (step, found[1]) if found else None
 
-    def _train(self, setting: Setting, resume: tuple[int, Path] | None) -> None:
+    def _train(self, resume: tuple[int, Path] | None) -> None:
+        """Train, and close if the run was not stopped. Raises StopAsked before the first step."""
+        self._inbox.give_way()
+        done = resume[0] if resume else 0
+        changes = changes_of(self._run.events())
+        held = next((change for change in reversed(changes) if change.step <= done), None)
+        setting = self._prepare(held)
+        self._inbox.give_way()
+
         import transformers
 
-        from ft_notebook.train.conductor import Conductor, StoppedWhilePaused, progress_from
-        from ft_notebook.train.planning import checkpoint_bytes
+        from ft_notebook.train.conductor import Conductor
+        from ft_notebook.train.loop import run_trainer
 
         # What the end of the run needs is imported now: an upgrade of the package would break a later import.
-        for module in ("ft_notebook.train.trainer", "ft_notebook.train.closing"):
+        for module in ("ft_notebook.train.closing", "ft_notebook.train.answer"):
             importlib.import_module(module)
         transformers.set_seed(self._recipe.train.seed)
         model = setting.load_trainable()
-        conductor = Conductor(
-            self._run, self._recipe, setting.data, setting.schedule, tokenizer=setting.tokenizer, say=self.say,
-            progress=progress_from(effective_events(self._run.events())), max_new_tokens=setting.max_new_tokens,
-            checkpoint_bytes=checkpoint_bytes(setting.plan.trainable_parameters), base_name=setting.model.hub_name,
-            is_asked_to_stop=lambda: self._is_asked_to_stop,
-        )
-        conductor.last_step = resume[0] if resume else 0
+        self._inbox.give_way()
+        self._watcher = Watcher(
+            self._recipe.train, total_memory_bytes=memory_total_bytes(setting.plan.device),
+        ).resumed(effective_events(self._run.events()))
+        asked = Asked(self._run, setting, self._inbox, say=self.say, held=held,
+                      to_redo=[change for change in changes if change.step > done])
+        conductor = Conductor(self._run, asked, say=self.say,
+                              progress=progress_from(effective_events(self._run.events())))
+        conductor.last_step = done
         self._enter("training")
-        if resume is None:
-            conductor.evaluate(model, 0)
-        if resume is None or resume[0] < setting.schedule.steps:
-            try:
-                self._run_trainer(setting, model, conductor, resume)
-            except StoppedWhilePaused:
-                conductor.is_stopped = True
-        if conductor.is_stopped:
-            self._enter("stopped", f"at step {conductor.last_step}, with a committed checkpoint")
+        self._evaluate_first(model, conductor, resume)
+        is_training = resume is None or (done < setting.schedule.steps and not conductor.has_had_enough)
+        while is_training:
+            run_trainer(model, conductor, resume[1] if resume else None, folder=self._run.staging_path)
+            is_training = asked.is_restarting and not asked.is_stopped and not conductor.has_had_enough
+            asked.is_restarting = False
+            resume = conductor.last_step, checkpoints.path_of(self._run, conductor.last_step)
+        if asked.is_stopped:
+            self._leave(f"at step {conductor.last_step}", kept=", with a committed checkpoint")
             return
-        self._close(setting, model, conductor)
+        self._close(model, conductor)
 
-    def _run_trainer(self, setting: Setting, model: Any, conductor: Conductor,
-                     resume: tuple[int, Path] | None) -> None:
-        from datasets import Dataset
-        from transformers import PrinterCallback
+    def _evaluate_first(self, model: Any, conductor: Conductor, resume: tuple[int, Path] | None) -> None:
+        """The base model, or the step that a run was stopped at before its evaluation. Raises StopAsked."""
+        from ft_notebook.train.closing import load_weights
 
-        from ft_notebook.train.trainer import ScheduledTrainer, training_arguments
+        last = conductor.progress.last_step
+        if resume is None:
+            if last is None:
+                conductor.evaluate(model, 0)
+        elif conductor.asked.is_due(resume[0]) and resume[0] != last:
+            load_weights(model, resume[1])
+            conductor.evaluate(model, resume[0])
 
-        first = setting.data.train_tokens[0].input_ids
-        trainer = ScheduledTrainer(
-            model=model,
-            args=training_arguments(self._recipe.train, setting.schedule, folder=self._run.staging_path,
-                                    precision=setting.precision),
-            # SFTTrainer wants a Dataset to look at; the batches come from the schedule.
-            train_dataset=Dataset.from_dict({"input_ids": [first], "labels": [first]}),
-            processing_class=setting.tokenizer,
-            callbacks=[conductor],
-            schedule=setting.schedule,
-            decay=self._recipe.train.schedule,
-            encoded=setting.data.train_tokens,
-            on_loss=conductor.note_loss,
-        )
-        trainer.remove_callback(PrinterCallback)
-        trainer.train(resume_from_checkpoint=str(resume[1]) if resume else None)
-        gc.collect()
-
-    def _close(self, setting: Setting, model: Any, conductor: Conductor) -> None:
+    def _close(self, model: Any, conductor: Conductor) -> None:
         from ft_notebook.train.closing import copy_to_output, keep_adapter, load_weights, say_choice, write_report
 
+        setting = conductor.asked.setting
         self._enter("evaluating")
         step = self._best_step(conductor)
         load_weights(model, checkpoints.path_of(self._run, step))
         say_choice(self.say, step, conductor.last_step)
         adapter = keep_adapter(self._run, step)
         if self._recipe.evaluate.at_end and setting.data.heldout:
-            write_report(
-                self._run, self._recipe, model, setting.tokenizer, setting.data, say=self.say,
-                load_base=setting.load_base, max_new_tokens=setting.max_new_tokens,
-                known=(conductor.nll_at.get(0), conductor.nll_at.get(step)),
-            )
+            try:
+                write_report(
+                    self._run, self._recipe, model, setting.tokenizer, setting.data, say=self.say,
+                    load_base=setting.load_base, max_new_tokens=setting.max_new_tokens,
+                    give_way=conductor.asked.leave_out,
+                    known=(conductor.nll_at.get(0), conductor.nll_at.get(step)),
+                )
+            except StopAsked:
+                self._leave("while base and tuned were compared", kept=f"; the adapter of step {step} is kept")
+                return
         if self._recipe.output.folder:
             try:
                 self._message(f"The adapter was copied to {copy_to_output(adapter, self._recipe.output.folder)}.")
@@ -216,6 +237,13 @@ class Worker:
                 self._message(f"The adapter is in {adapter}, but {error}", level="warning")
         checkpoints.sweep(self._run)
         self._enter("finished")
+
+    def _leave(self, where: str, *, kept: str = "") -> None:
+        """End as the user asked: stopped, or discarded."""
+        if self._inbox.is_discarding:
+            discard(self._run, self.say, detail=where)
+        else:
+            self._enter("stopped", f"{where}{kept}")
 
     def _best_step(self, conductor: Conductor) -> int:
         """The step with the lowest held-out loss whose checkpoint verifies, else the newest valid one."""
@@ -230,9 +258,6 @@ class Worker:
         if found is None:
             raise CheckpointError("No checkpoint of this run verifies, so there is no adapter to keep.")
         return found[0]
-
-    def _stop_was_requested(self) -> bool:
-        return any(request.kind == "stop" for request in self._run.take_requests())
 
     def _enter(self, state: RunState, detail: str = "") -> None:
         self.say(StateEvent(state=state, detail=detail))

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import keyword
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
 from ft_notebook.errors import RunError
 from ft_notebook.events import PlanEvent, RunState
+from ft_notebook.recipe.export import to_yaml
 from ft_notebook.recipe.schema import Recipe
 from ft_notebook.store.run_folder import RunFolder
 from ft_notebook.views.run_view import RunView, duration, size
@@ -38,13 +40,16 @@ class RunFacts:
     notice: str = ""
     advice: str = ""
     log_tail: str = ""
+    recipe: Recipe | None = None
+    recipe_text: str = ""       # the recipe as YAML, without what is default
 
 
 def facts_of(folder: RunFolder, view: RunView, *, notice: str = "") -> RunFacts:
     """Everything that is known of a run; `view` is its folded log. Raises RunError for a damaged report."""
     is_cut_off = view.state in {"failed", "interrupted"}
+    recipe, text = _recipe_of(folder)
     return RunFacts(
-        name=folder.name, run_id=folder.id, subject=subject_of(folder.recipe()), view=view,
+        name=folder.name, run_id=folder.id, subject=subject_of(recipe), view=view, recipe=recipe, recipe_text=text,
         report=report_of(folder) if view.is_over else None, notice=notice, advice=_advice(folder.name, view),
         log_tail=folder.log_tail() if is_cut_off else "")
 
@@ -60,6 +65,12 @@ def report_of(folder: RunFolder) -> Report | None:
         return Report.model_validate(values)
     except ValidationError as error:
         raise RunError(f"The report of {folder.id} is damaged: {error.errors()[0]['msg']}.") from error
+
+
+@lru_cache(maxsize=64)      # it never changes, and a live view asks twice a second
+def _recipe_of(folder: RunFolder) -> tuple[Recipe, str]:
+    recipe = folder.recipe()
+    return recipe, to_yaml(recipe, only_changed=True)
 
 
 def subject_of(recipe: Recipe) -> str:
@@ -87,7 +98,7 @@ def numbers_of(view: RunView, *, now: float) -> list[tuple[str, str]]:
         found.append(("left", duration(view.remaining_s)))
     if view.first_time:
         found.append(("so far", duration((view.last_time if view.is_over else now) - view.first_time)))
-    peak = max((step.peak_memory_bytes for step in view.steps), default=0)
+    peak = view.steps.peak_memory_bytes
     if peak:
         of_planned = f" of {size(view.plan.memory_expected_bytes)} planned" if view.plan else ""
         found.append(("memory", size(peak) + of_planned))

@@ -42,9 +42,8 @@ class Pace:
         left = max(0, last.steps - last.step)
         seconds, tokens = self._recent(steps)
         if plan is not None and plan.total_tokens and tokens:
-            done = sum(steps.column("tokens"))
             # The plan's figures are of whole epochs; an average step stands for what is beyond them.
-            planned = plan.total_tokens * plan.epochs - done
+            planned = plan.total_tokens * plan.epochs - steps.tokens
             share = min(max(planned / (tokens / self._counted(steps)), 0.5 * left), 2.0 * left)
             training = share * seconds / self._counted(steps)
         else:

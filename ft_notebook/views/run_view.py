@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 from ft_notebook.events import (
     FINAL_STATES,
+    ChangeEvent,
     CheckpointEvent,
     ErrorEvent,
     EvaluateProgressEvent,
@@ -41,6 +42,7 @@ class RunView:
     samples: list[SampleEvent] = field(default_factory=list)
     checkpoints: list[CheckpointEvent] = field(default_factory=list)
     messages: list[MessageEvent] = field(default_factory=list)
+    changes: list[ChangeEvent] = field(default_factory=list)
     comparing: EvaluateProgressEvent | None = None
     report: ReportEvent | None = None
     error: ErrorEvent | None = None
@@ -79,6 +81,8 @@ class RunView:
                 self.checkpoints.append(event)
             case MessageEvent():
                 self.messages.append(event)
+            case ChangeEvent():
+                self.changes.append(event)
             case EvaluateProgressEvent():
                 self.comparing = event
             case ReportEvent():

@@ -38,6 +38,8 @@ class Steps:
             name: array("q" if name in _WHOLE_NUMBERS else "d") for name in Step._fields}
         # Of the moving average, beside each step: what a resume needs to go on from there.
         self._total, self._mass = array("d"), array("d")
+        self.tokens = 0                 # of all steps
+        self.peak_memory_bytes = 0
 
     def append(self, event: StepEvent) -> None:
         for name, column in self._columns.items():
@@ -48,12 +50,16 @@ class Steps:
         self._columns["smooth"].append(smoothed)
         self._total.append(total)
         self._mass.append(mass)
+        self.tokens += event.tokens
+        self.peak_memory_bytes = max(self.peak_memory_bytes, event.peak_memory_bytes)
 
     def cut_after(self, step: int) -> None:
         """Forget the steps above `step`."""
         kept = sum(number <= step for number in self._columns["step"])
         for column in (*self._columns.values(), self._total, self._mass):
             del column[kept:]
+        self.tokens = sum(self._columns["tokens"])
+        self.peak_memory_bytes = max(self._columns["peak_memory_bytes"], default=0)
 
     def column(self, name: str) -> array[Any]:
         """One field of every step, in order."""

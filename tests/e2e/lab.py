@@ -27,10 +27,11 @@ _NO_NEWS = {"fetchNews": "false", "checkForUpdates": False}
 class Lab:
     """Starts a server on a folder; `open` gives a Playwright page with one of its notebooks."""
 
-    def __init__(self, folder: Path, environment: dict[str, str] | None = None) -> None:
+    def __init__(self, folder: Path, environment: dict[str, str] | None = None, *, has_extension: bool = True) -> None:
         self.folder = folder
         self._private = folder.parent / f"{folder.name}-jupyter"
         self._environment = environment or {}
+        self._has_extension = has_extension
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.port = probe.getsockname()[1]
@@ -40,6 +41,10 @@ class Lab:
         settings = self._private / "settings" / "@jupyterlab" / "apputils-extension"
         settings.mkdir(parents=True, exist_ok=True)
         (settings / "notification.jupyterlab-settings").write_text(json.dumps(_NO_NEWS))
+        if not self._has_extension:     # as in a server that lacks our package
+            config = self._private / "config" / "labconfig"
+            config.mkdir(parents=True, exist_ok=True)
+            (config / "page_config.json").write_text(json.dumps({"disabledExtensions": {"ft-notebook": True}}))
         environment = {
             **os.environ, **self._environment,
             "JUPYTER_CONFIG_DIR": str(self._private / "config"), "JUPYTER_DATA_DIR": str(self._private / "data"),
@@ -52,7 +57,8 @@ class Lab:
             [sys.executable, "-m", "jupyter", "lab", "--no-browser", "--allow-root", "--ip=127.0.0.1",
              f"--port={self.port}", "--ServerApp.port_retries=0", f"--IdentityProvider.token={self.token}",
              f"--ServerApp.root_dir={self.folder}",
-             "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate"],
+             "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
+             *([] if self._has_extension else ["--ServerApp.jpserver_extensions={'ft_notebook.server': False}"])],
             env=environment, stdout=self._log, stderr=self._log,
         )
         deadline = time.monotonic() + 60
@@ -71,6 +77,11 @@ class Lab:
         except subprocess.TimeoutExpired:
             self._server.kill()
         self._log.close()
+
+    @property
+    def pid(self) -> int:
+        """The server's process id."""
+        return self._server.pid
 
     def set_theme(self, name: str) -> None:
         """Before a page is opened: "JupyterLab Light" or "JupyterLab Dark"."""

@@ -2,19 +2,42 @@
 
 import base64
 import re
+import sys
+import time
+from dataclasses import replace
 from html.parser import HTMLParser
+from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
 
+sys.path.insert(0, str(Path(__file__).parents[2]))
+
+import told_runs
+from hostile import HOSTILE as ALL_HOSTILE
+
 from ft_notebook.evaluate.report import ExampleResult, MetricResult, Report
 from ft_notebook.events import ErrorEvent, EvaluationEvent, MessageEvent, PlanEvent, SampleEvent, StateEvent, StepEvent
 from ft_notebook.notebook.cards import plan_card, progress_card, run_card, runs_card, tokens_card
-from ft_notebook.notebook.plain import plan_text, run_text
+from ft_notebook.notebook.curve import loss_curve
+from ft_notebook.notebook.plain import plan_text, run_text, runs_text
+from ft_notebook.notebook.runs_table import RunRow, rows_of
+from ft_notebook.recipe.schema import Recipe
+from ft_notebook.store.runs import RunStore
 from ft_notebook.views.facts import RunFacts
 from ft_notebook.views.run_view import RunView
+from ft_notebook.views.text import visible
 
 HOSTILE = "<script>alert('x')</script>\x1b[31m\u202e"
+
+
+@pytest.fixture(autouse=True)
+def universal_time(monkeypatch):
+    monkeypatch.setenv("TZ", "UTC")
+    time.tzset()
+    yield
+    monkeypatch.undo()
+    time.tzset()
 
 
 class Reader(HTMLParser):
@@ -141,7 +164,7 @@ def test_hostile_text_anywhere_is_shown_as_text(build):
     reader = read(page)
     assert not {tag for tag, _ in reader.tags} & {"script", "iframe"}
     images = [attributes for tag, attributes in reader.tags if tag == "img"]
-    assert len(images) <= 1     # the drawing, which holds figures only
+    assert len(images) <= 2     # the drawings, which hold figures only
     assert all(set(one) == {"src", "alt", "width", "height"} for one in images)
     assert all(one["src"].startswith("data:image/svg+xml;base64,") for one in images)
     assert "<script>alert('x')</script>␛[31m⟨U+202E⟩" in reader.words
@@ -170,8 +193,245 @@ def test_trained_tokens_are_told_apart_without_colour():
     assert '<span class="ftn-tok">user</span><b class="ftn-tok"> Bill</b><b class="ftn-tok">ing↵\n</b>' in page
 
 
+def drawings(page):
+    """The texts and shapes of the card's images."""
+    found = re.findall(r"data:image/svg\+xml;base64,([^\"]+)", page)
+    return [ElementTree.fromstring(base64.b64decode(each)) for each in found]
+
+
+def texts(drawing):
+    return [node.text for node in drawing.iter("{http://www.w3.org/2000/svg}text")]
+
+
+def test_the_picture_marks_best_checkpoints_and_what_is_off_the_scale():
+    told = [*told_runs.steps(60, 60), *told_runs.evaluations(5, 60), told_runs.checkpoint(20), told_runs.checkpoint(40)]
+    calm = texts(drawings(run_card(told_runs.facts(*told)))[0])
+    assert "best, step 30" in calm and "checkpoint" in calm and not any("off the scale" in text for text in calm)
+    told[30] = told_runs.step(31, 60, loss=400.0)
+    wild = drawings(run_card(told_runs.facts(*told)))[0]
+    assert "off the scale, up to 400" in texts(wild)
+    assert "3" in texts(wild)       # and the scale is still that of the other losses
+
+
+def test_a_value_that_is_not_finite_leaves_a_gap():
+    told = told_runs.steps(20)
+    whole = len(drawings(run_card(told_runs.facts(*told)))[0])
+    told[9] = told_runs.step(10, 240, loss=float("nan"))
+    assert len(drawings(run_card(told_runs.facts(*told)))[0]) == whole + 1     # the thin line is two now
+
+
+def test_learning_rate_and_gradient_norm_are_drawn_beside_the_losses():
+    beside = texts(drawings(run_card(told_runs.training()))[1])
+    assert {"learning rate", "gradient norm"} <= set(beside)
+
+
+def test_names_at_the_ends_of_lines_never_lie_on_one_another():
+    told = [*(told_runs.step(n, 9, loss=1.0) for n in range(1, 10)), told_runs.evaluation(9, 1.0)]
+    named = [node for node in drawings(run_card(told_runs.facts(*told)))[0].iter() if node.get("font-weight")]
+    heights = sorted(float(node.get("y")) for node in named)
+    assert len(heights) == 2 and heights[1] - heights[0] >= 12
+
+
+def test_a_peak_of_a_long_run_is_drawn_however_thin_the_run_is_drawn():
+    told = told_runs.steps(3000, 3000)
+    told[1501] = told_runs.step(1502, 3000, loss=9.0)
+    drawn = drawings(run_card(told_runs.facts(*told)))[0]
+    assert "mean and range of several steps" in texts(drawn) and "off the scale, up to 9" in texts(drawn)
+
+
+def test_a_run_of_a_hundred_thousand_steps_is_drawn_at_once():
+    view = RunView.of(told_runs.step(n, 100_000) for n in range(1, 100_001))
+    best = min(_timed(lambda: loss_curve(view)) for _ in range(3))
+    assert best < 0.05 and len(loss_curve(view)) < 40_000
+
+
+def _timed(does):
+    start = time.process_time()
+    does()
+    return time.process_time() - start
+
+
+def test_a_run_that_was_cut_off_says_so_with_the_last_it_knew():
+    for words in (read(run_card(told_runs.cut_off())).words, run_text(told_runs.cut_off())):
+        assert "Cut off after step 48 of 235; last heard 14:00 on 2026-11-22." in words
+        assert "The last checkpoint is of step 40." in words
+
+
+def test_a_run_that_lives_when_the_notebook_is_saved_says_how_to_follow_it():
+    words = read(run_card(told_runs.training(), now=told_runs.START + 180)).words
+    assert "As of step 179 of 240, 14:03 on 2026-11-22; the run goes on: run this cell again to follow it." in words
+
+
+def test_a_run_that_waits_says_since_when_that_is_known():
+    words = read(run_card(told_runs.queued(), now=told_runs.START)).words
+    assert "Queued at 14:00 on 2026-11-22; the run goes on: run this cell again to follow it." in words
+
+
+@pytest.mark.parametrize(("state", "words"), [
+    ("finished", "Finished "), ("stopped", "Stopped after step 3 of 50"), ("discarded", "Discarded after step 3 of 50"),
+    ("failed", "Failed after step 3 of 50")])
+def test_a_run_that_is_over_says_how_it_ended(state, words):
+    shown = facts(*steps(3), StateEvent(state=state, time=9.0))
+    assert words in read(run_card(shown)).words and words in run_text(shown)
+    assert "run this cell again" not in read(run_card(shown)).words
+
+
+def test_a_run_that_failed_before_its_first_step_says_that():
+    assert "Failed before the first step" in read(run_card(facts(StateEvent(state="failed", time=1.0)))).words
+
+
+def test_a_message_has_its_title_in_bold_and_names_its_examples():
+    said = MessageEvent(level="warning", title="Loss is not finite.", text="Look at these.", example_ids=["a", "b"])
+    page = run_card(facts(said))
+    assert "<b>Loss is not finite.</b> Look at these. Examples: a, b." in page
+    assert "warning: Loss is not finite. Look at these. Examples: a, b." in run_text(facts(said))
+
+
+def test_of_many_messages_the_newest_are_shown_and_the_others_counted():
+    page = read(run_card(facts(*(MessageEvent(level="info", text=f"message {n}.") for n in range(9))))).words
+    assert "message 8." in page and "message 3." in page and "message 2." not in page
+    assert "3 earlier ones are left out." in page
+
+
+def test_samples_show_the_first_and_the_two_newest_answers_with_what_changed():
+    page = run_card(told_runs.facts(*told_runs.steps(200), *told_runs.samples([0, 48, 120, 168])))
+    words = read(page).words
+    assert "before training" in words and "step 120" in words and "step 168" in words and "step 48" not in words
+    assert "<del>medium</del> priority" in page and "<ins>high</ins> priority" in page
+    assert "I'm sorry to hear that" in words
+
+
+def test_an_answer_that_is_missing_at_a_step_leaves_its_place():
+    page = read(run_card(facts(*steps(9), told_runs.samples([0])[0], told_runs.samples([0, 5])[3])))
+    assert "–" in page.words and "step 5" in page.words
+
+
+def test_data_and_recipe_are_there_folded():
+    page = run_card(told_runs.finished())
+    summaries = re.findall(r"<summary>(.*?)</summary>", page)
+    assert summaries == ["Answers to the fixed prompts over time", "The data in numbers", "Recipe"]
+    assert "182 to train on, 61 held out" in read(page).words and "learning_rate: 0.0002" in read(page).words
+
+
+@pytest.mark.parametrize("kind", ["noise", "worse"])
+def test_a_verdict_that_is_not_good_does_not_look_good(kind):
+    page = read(run_card(told_runs.finished(report=told_runs.report(verdict_kind=kind))))
+    looks = next(str(attributes["class"]) for tag, attributes in page.tags
+                 if "ftn-verdict" in str(attributes.get("class")))
+    assert ("ftn-noise" in looks) == (kind == "noise") and ("ftn-bad" in looks) == (kind == "worse")
+
+
+def everywhere(text):
+    """A run that says the same in every slot that holds text."""
+    told = told_runs.report(
+        name=text, model=text, verdict=text, notes=[text], metrics=[told_runs.metric(text)],
+        improved=[ExampleResult(id=text, row=1, prompt=text, reference=text, base_answer="a b c", tuned_answer=text,
+                                base_score=0.0, tuned_score=1.0, base_loss=None, tuned_loss=None)],
+        worsened=[], examples=[])
+    said = MessageEvent(level="warning", title=text, text=text, code=text, example_ids=[text])
+    sampled = [SampleEvent(step=n, prompt_index=0, prompt=text, reference=text, answer=f"{text}{n}") for n in (0, 1)]
+    planned = told_runs.plan().model_copy(update={"device": text, "precision": text, "notes": [text]})
+    error = ErrorEvent(kind=text, text=text, example_ids=[text])
+    return RunFacts(name=text, run_id=text, subject=text, notice=text, advice=text, log_tail=text, recipe_text=text,
+                    report=told, view=RunView.of([planned, *told_runs.steps(3), *sampled, said, error]))
+
+
+def elements(page):
+    """Every kind of element with the names of its attributes."""
+    return {(tag, *sorted(attributes)) for tag, attributes in read(page).tags} - {("span",), ("ins",), ("del",)}
+
+
+def beginning(text):
+    return re.sub(r"\s+", " ", visible(text))[:150].strip()
+
+
+@pytest.mark.parametrize("text", ALL_HOSTILE)
+def test_every_hostile_string_in_every_slot_of_the_card_is_shown_as_text(text):
+    page = run_card(everywhere(text))
+    assert elements(page) <= elements(run_card(everywhere("plain")))
+    shown = re.sub(r"\s+", " ", read(page).words.replace(" ↵ ", " "))
+    assert shown.count(beginning(text)) >= 12
+    for drawing in drawings(page):
+        assert not [node for node in drawing.iter() if node.tag.split("}")[1] not in {"svg", "path", "text"}]
+
+
+@pytest.mark.parametrize("text", ALL_HOSTILE)
+def test_every_hostile_string_in_the_table_of_runs_is_shown_as_text(text):
+    def rows(said):
+        return [RunRow(said, said, said, said, said, losses=(2.0, 1.0)), RunRow(said, said, said, said, problem=said)]
+
+    page = runs_card(rows(text), notes=[text], problems=[text])
+    assert elements(page) <= elements(runs_card(rows("plain"), notes=["plain"], problems=["plain"]))
+    assert re.sub(r"\s+", " ", read(page).words).count(beginning(text)) >= 6
+    assert not set(runs_text(rows(text), notes=[text])) & set("\x1b\u202e\x00\u200b\x9b\r")
+
+
 def test_an_empty_list_of_runs_says_how_to_start_one():
-    assert "%%finetune" in read(runs_card([])).words
+    assert "%%finetune" in read(runs_card([])).words and "%%finetune" in runs_text([])
+
+
+@pytest.fixture
+def store(own_store):
+    return RunStore()
+
+
+def make(store, name="triage", **changes):
+    values = {"recipe_text": "", "train_lines": ["{}"], "heldout_lines": ["{}"], "data_digest": "d", "data_report": {},
+              "versions": {}, **changes}
+    return store.create(values.pop("recipe", Recipe(data={"source": "rows"})), name=name, **values)
+
+
+def say(folder, *events):
+    with folder.worker_lock(), folder.open_log() as log:
+        for event in events:
+            log.append(event)
+
+
+def test_the_table_of_runs_has_losses_and_a_small_curve_with_words(store):
+    folder = make(store)
+    say(folder, *told_runs.steps(30, 30), *told_runs.evaluations(5, 30), StateEvent(state="finished"))
+    row, = rows_of(store.list())
+    assert row.best == min(done.loss for done in told_runs.evaluations(5, 30)) and row.progress == "step 30 of 30"
+    page = read(runs_card([row]))
+    image, = [attributes for tag, attributes in page.tags if tag == "img"]
+    assert image["alt"].startswith("train loss from 2.") and "finished" in page.words
+    assert "▁" in runs_text([row])
+
+
+def test_a_small_curve_and_the_best_leave_out_what_a_resume_made_void(store):
+    folder = make(store)
+    again = [told_runs.step(n, 9, loss=9.0) for n in (3, 4)]
+    say(folder, *told_runs.steps(2, 9), *again, told_runs.evaluation(4, 0.1), told_runs.checkpoint(2),
+        told_runs.resume(2), told_runs.step(3, 9, loss=1.5), told_runs.evaluation(3, 0.7))
+    row, = rows_of(store.list())
+    assert len(row.losses) == 3 and row.losses[-1] == 1.5 and row.best == 0.7
+
+
+def test_a_long_log_is_drawn_from_few_of_its_lines(store):
+    folder = make(store)
+    say(folder, *told_runs.steps(2000, 2000))
+    row, = rows_of(store.list())
+    assert len(row.losses) == 60 and row.losses[-1] == pytest.approx(told_runs.loss_at(2000, 2000))
+    assert len(runs_card([row])) - len(runs_card([replace(row, losses=())])) < 2500
+
+
+def test_an_older_run_of_a_name_is_shown_by_its_id(store):
+    old, new = make(store), make(store)
+    if old.created > new.created:
+        old, new = new, old
+    cells = read(runs_card(rows_of(store.list()))).words
+    assert old.id in cells and new.id not in cells
+
+
+def test_a_run_that_cannot_be_read_says_so_in_its_row(store):
+    make(store, "good")
+    bad = make(store, "bad")
+    bad.log_path.unlink()
+    bad.log_path.mkdir()
+    rows = {row.name: row for row in rows_of(store.list())}
+    assert rows["good"].problem == "" and rows["bad"].state == "unreadable"
+    assert rows["bad"].problem in read(runs_card(list(rows.values()))).words
+    assert rows["bad"].problem in runs_text(list(rows.values()))
 
 
 def test_a_long_run_draws_a_small_picture():

@@ -1,10 +1,12 @@
 """What a model, a recipe or a row says is shown as text, whatever it says."""
 
 import re
+from importlib.resources import files
 
 import pytest
 
 from ft_notebook.notebook.render import Html, card, escape, marked_difference, table, tag
+from ft_notebook.views import palette
 from ft_notebook.views.text import visible
 
 HOSTILE = [
@@ -83,3 +85,39 @@ def test_colours_come_from_the_page_where_it_has_them():
     style = card("x", label="x").split("</style>")[0]
     assert "var(--jp-layout-color1," in style and "var(--jp-ui-font-color1," in style
     assert "prefers-color-scheme: dark" in style and '[data-jp-theme-light="false"]' in style
+
+
+@pytest.mark.parametrize(("selector", "colours"), [(".ftn {", palette.LIGHT), ('[data-jp-theme-light="false"] .ftn {', palette.DARK),
+                                                  ("body:not([data-jp-theme-light]) .ftn {", palette.DARK)])
+def test_the_style_repeats_the_colours_of_the_palette(selector, colours):
+    style = files("ft_notebook.notebook").joinpath("card.css").read_text()
+    block = style[style.index(selector):].split("}")[0]
+    for name, colour in colours.items():
+        if name != "--ftn-s4":
+            assert re.search(rf"{name}: ([^;]+);", block)[1].lower() == colour.lower()
+    fourth = [match.lower() for match in re.findall(r"--ftn-s4: (#[^;]+);", style)]
+    assert {palette.LIGHT["--ftn-s4"].lower(), palette.DARK["--ftn-s4"].lower()} == set(fourth)
+
+
+def test_pictures_and_pages_show_the_series_in_the_same_colours():
+    assert [palette.TRAIN, palette.HELD_OUT, palette.BEST, palette.NORM.lower()] == list(palette.LIGHT.values())
+
+
+@pytest.mark.parametrize("colour", [palette.TRAIN, palette.HELD_OUT, palette.BEST, palette.NORM, palette.CUT,
+                                    palette.NEUTRAL, *palette.RUNS])
+def test_a_colour_of_a_picture_is_seen_on_white_and_on_black(colour):
+    def light(part):
+        return part / 12.92 if part <= 0.03928 else ((part + 0.055) / 1.055) ** 2.4
+
+    red, green, blue = (light(int(colour[at:at + 2], 16) / 255) for at in (1, 3, 5))
+    luminance = 0.2126 * red + 0.7152 * green + 0.0722 * blue
+    assert 1.05 / (luminance + 0.05) >= 3 and (luminance + 0.05) / (0.0056 + 0.05) >= 3
+
+
+def test_texts_with_little_in_common_are_not_marked_all_over():
+    old, new = marked_difference("I am sorry to hear that, have you tried again", "Technical issue, high priority")
+    assert "<del>" not in old and "<ins>" not in new
+
+
+def test_a_card_that_stays_carries_no_style_of_the_live_view():
+    assert ".ftn-live" not in card("x", label="x")

@@ -55,7 +55,7 @@ def test_evaluations_and_samples_are_tables(run):
 def test_the_plot_tells_losses_apart_without_colour(run):
     say(run, step(1), step(2),
         EvaluationEvent(step=2, loss=0.9, perplexity=2.0, trained_tokens=9, is_best=True, duration_s=0.1))
-    raw, smoothed, heldout = run.plot().data
+    raw, smoothed, heldout, *_ = run.plot().data
     assert list(raw.y) == [1.0, 0.5] and smoothed.y[0] == 1.0 and smoothed.y[1] != 0.5
     assert heldout.line.dash == "dash" and heldout.marker.symbol == "square"
     assert run.plot().layout.paper_bgcolor == "rgba(0,0,0,0)"
@@ -164,3 +164,83 @@ def test_an_example_shows_its_tokens_and_which_are_trained(run):
     with pytest.raises(IndexError, match="has 1 examples"):
         run.examples[1]
     assert [each.row for each in run.examples] == [7] and run.examples[-1].id == "x"
+
+
+def save(run, step):
+    from ft_notebook.store import checkpoints
+
+    staged = run.folder.staging_path / "step"
+    staged.mkdir(parents=True)
+    (staged / "state.json").write_text("{}")
+    checkpoints.commit(run.folder, staged, step=step)
+
+
+def wait_for(condition):
+    deadline = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def test_a_change_asks_only_for_what_was_given(run):
+    say(run, StateEvent(state="training"))
+    with run.folder.worker_lock():
+        assert str(run.change(epochs=5)) == "Changing triage after the step at hand: 5 epochs."
+        run.change(None, 90, 10)
+        assert [request.values for request in run.folder.take_requests()] == [
+            {"epochs": 5.0}, {"max_steps": 90, "evaluate_every": 10}]
+        with pytest.raises(UserError, match="at least one"):
+            run.change()
+
+
+def test_a_run_that_is_over_can_be_discarded_and_answers_no_more(run):
+    save(run, 4)
+    say(run, step(4), StateEvent(state="stopped"))
+    assert "is discarded" in run.stop(keep=False) and run.status == "discarded"
+    assert not list(run.folder.path.glob("checkpoints/*")) and list(run.history.step) == [4]
+    with pytest.raises(UserError, match="was discarded"):
+        run.generate("Hello")
+
+
+def test_a_cell_whose_run_was_discarded_trains_anew(fake_worker, rows_file):
+    from ft_notebook.notebook.launch import finetune
+
+    first = finetune(data=str(rows_file), name="triage", wait=True)
+    again = finetune(data=str(rows_file), name="triage", again=True)
+    again.stop(keep=False)
+    assert again.wait(timeout=60) == "discarded"
+    third = finetune(data=str(rows_file), name="triage", wait=True)
+    assert third.id not in {first.id, again.id} and third.status == "finished"
+
+
+def test_a_paused_run_answers_with_the_model_that_it_holds(fake_worker, rows_file, monkeypatch):
+    from ft_notebook.notebook.launch import finetune
+
+    monkeypatch.setenv("FT_FAKE_STEP_S", "0.1")
+    run = finetune(data=str(rows_file), name="triage")
+    run.pause()
+    wait_for(lambda: run.status == "paused")
+    at = run.folder.history()[-1].step
+    assert run.generate("Hello") == f"paused at step {at}: Hello"
+    run.resume()
+    wait_for(lambda: run.status != "paused")
+    run.change(max_steps=at + 5)
+    assert run.wait(timeout=60) == "finished" and list(run.history.step)[-1] == at + 5
+
+
+def test_the_command_line_has_the_same_hands(run, capsys):
+    from ft_notebook.cli import main
+
+    save(run, 4)
+    say(run, step(4), StateEvent(state="training"))
+    with run.folder.worker_lock():
+        assert main(["change", "triage", "--epochs", "5", "--evaluate-every", "50"]) == 0
+        assert "5 epochs, an evaluation every 50 steps" in capsys.readouterr().out
+        assert main(["change", "triage"]) == 2 and main(["change", "triage", "--epochs", "nan"]) == 2
+        assert main(["checkpoint", "triage"]) == 0 and main(["stop", "triage", "--discard"]) == 0
+        assert main(["stop", "triage"]) == 0
+        assert [(request.kind, request.values) for request in run.folder.take_requests()] == [
+            ("change", {"epochs": 5.0, "evaluate_every": 50}), ("checkpoint", {}), ("stop", {"keep": False}),
+            ("stop", {"keep": True})]
+    assert main(["stop", "triage", "--discard"]) == 0 and run.status == "discarded"
+    assert main(["resume", "triage"]) == 2 and "was discarded" in capsys.readouterr().err

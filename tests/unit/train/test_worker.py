@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import importlib.util
-from pathlib import Path
-
 import pytest
+import runs
 import torch
+from small_runs import BASIC, make, of, states, when
 
 from ft_notebook.events import (
     CheckpointEvent,
@@ -19,50 +18,12 @@ from ft_notebook.events import (
     StepEvent,
 )
 from ft_notebook.store import checkpoints
-from ft_notebook.store.run_folder import RunFolder
 from ft_notebook.train import worker
-
-_spec = importlib.util.spec_from_file_location("crash_runs", Path(__file__).parents[2] / "crash" / "runs.py")
-runs = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(runs)
-
-BASIC = """\
-model: {model}
-data: {{source: "sample:tickets", limit: 24}}
-method: {{name: lora, rank: 4}}
-train: {{max_steps: 6, batch_size: 4, checkpoint_every: 2, learning_rate: 5e-3{train}}}
-evaluate: {{every: {every}, samples: 1, at_end: {at_end}, max_new_tokens: 3}}
-"""
 
 
 @pytest.fixture
 def run(tiny_model):
     return make(tiny_model)
-
-
-def make(tiny_model, *, train: str = "", every: int = 3, at_end: str = "false", more: str = "") -> RunFolder:
-    return runs.new_run(BASIC.format(model=tiny_model, train=train, every=every, at_end=at_end) + more, "test")
-
-
-def of(run: RunFolder, kind: type) -> list:
-    return [event for event in run.events() if isinstance(event, kind)]
-
-
-def states(run: RunFolder) -> list[str]:
-    return [event.state for event in of(run, StateEvent)]
-
-
-def when(monkeypatch: pytest.MonkeyPatch, condition, action) -> None:
-    """Do something as soon as the worker has said an event that meets a condition."""
-    said = worker.Worker.say
-
-    def say(self, event):
-        result = said(self, event)
-        if condition(event):
-            action()
-        return result
-
-    monkeypatch.setattr(worker.Worker, "say", say)
 
 
 def test_a_run_leaves_a_report_an_adapter_and_every_step_once(tiny_model):
@@ -109,9 +70,8 @@ def test_stop_ends_within_the_step_with_a_checkpoint(run, monkeypatch):
     when(monkeypatch, lambda e: isinstance(e, SampleEvent) and e.step == 3, lambda: run.request("stop"))
     worker.main([str(run.path)])
     assert run.state() == "stopped"
-    assert run.history()[-1].step == 4
-    assert of(run, CheckpointEvent)[-1].step == 4
-    assert of(run, CheckpointEvent)[-1].reason == "schedule" or of(run, CheckpointEvent)[-1].reason == "stop"
+    assert run.history()[-1].step == 3
+    assert (of(run, CheckpointEvent)[-1].step, of(run, CheckpointEvent)[-1].reason) == (3, "evaluation")
 
 
 def test_pause_waits_until_resumed_and_changes_nothing(tiny_model, run, monkeypatch):
@@ -317,3 +277,15 @@ def test_the_report_of_a_resumed_run_has_the_loss_of_the_base(tiny_model, monkey
     evaluations = of(run, EvaluationEvent)
     assert evaluations[0].step == 0 and run.report()["loss"]["tuned"] < evaluations[0].loss - 1e-3
     assert run.report()["loss"]["base"] == pytest.approx(evaluations[0].loss, rel=1e-6)
+
+
+def test_a_run_that_learns_nothing_says_so_once_also_after_a_resume(tiny_model, monkeypatch):
+    run = runs.new_run(BASIC.format(model=tiny_model, train="", every=5, at_end="false").replace(
+        "max_steps: 6", "epochs: 20, max_steps: 30").replace("learning_rate: 5e-3", "learning_rate: 1e-12"), "idle")
+    when(monkeypatch, lambda event: isinstance(event, StepEvent) and event.step == 21, lambda: run.request("stop"))
+    worker.main([str(run.path)])
+    said = [event for event in of(run, MessageEvent) if event.code == "nothing_learnt"]
+    assert len(said) == 1 and said[0].step in {10, 15} and "learning_rate" in said[0].text
+    worker.main([str(run.path)])
+    assert states(run)[-1] == "finished"
+    assert len([event for event in of(run, MessageEvent) if event.code == "nothing_learnt"]) == 1
