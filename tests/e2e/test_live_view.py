@@ -487,7 +487,7 @@ def test_the_model_source_asks_by_message_and_says_when_the_kernel_is_busy(page:
     page.clock.run_for(1_900)
     assert "busy" not in page.locator(".ftn-live").inner_text()
     page.clock.run_for(300)
-    assert "The kernel is busy with a cell; it will answer when that ends." in page.locator(".ftn-live").inner_text()
+    assert "The kernel is busy with a cell; it answers when that ends." in page.locator(".ftn-live").inner_text()
     page.evaluate("model.emit('msg:custom', {type: 'said', id: model.sent[0].id, ok: true, text: 'It pauses after this step.'})")
     page.clock.run_for(100)
     said = page.locator(".ftn-live").inner_text()
