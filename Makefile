@@ -39,13 +39,15 @@ check: install
 test: install check
 	$(BIN)/python -m pytest
 
-# The crash and resume tests in full; writes docs/results/soak.md.
+# The crash and resume tests in full, and reloads and kernel restarts; writes docs/results/soak.md and live_soak.md.
 soak: install
 	$(BIN)/python benchmarks/soak.py
+	$(BIN)/python benchmarks/live_soak.py
 
 # The figures in docs/results/ that take minutes to make.
 results: install
 	$(BIN)/python benchmarks/tool_calls.py
+	$(BIN)/python benchmarks/live_view.py
 
 clean:
 	rm -rf build .pytest_cache .mypy_cache .ruff_cache

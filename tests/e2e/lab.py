@@ -27,11 +27,13 @@ _NO_NEWS = {"fetchNews": "false", "checkForUpdates": False}
 class Lab:
     """Starts a server on a folder; `open` gives a Playwright page with one of its notebooks."""
 
-    def __init__(self, folder: Path, environment: dict[str, str] | None = None, *, has_extension: bool = True) -> None:
+    def __init__(self, folder: Path, environment: dict[str, str] | None = None, *, has_extension: bool = True,
+                 has_kernels: bool = True) -> None:
         self.folder = folder
         self._private = folder.parent / f"{folder.name}-jupyter"
         self._environment = environment or {}
         self._has_extension = has_extension
+        self._has_kernels = has_kernels
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.port = probe.getsockname()[1]
@@ -58,6 +60,8 @@ class Lab:
              f"--port={self.port}", "--ServerApp.port_retries=0", f"--IdentityProvider.token={self.token}",
              f"--ServerApp.root_dir={self.folder}",
              "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
+             *([] if self._has_kernels else ["--KernelSpecManager.allowed_kernelspecs=none-of-them",
+                                             "--KernelSpecManager.ensure_native_kernel=False"]),
              *([] if self._has_extension else ["--ServerApp.jpserver_extensions={'ft_notebook.server': False}"])],
             env=environment, stdout=self._log, stderr=self._log,
         )

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import nbformat
 import pytest
@@ -51,9 +53,32 @@ def test_a_run_in_jupyterlab_shows_moves_ends_and_stays_readable(theme: str, tin
         page.wait_for_timeout(1500)
         lab.load(page, "triage.ipynb")
         assert "held-out examples" in page.locator(".jp-Cell >> nth=1").inner_text()
+        assert_reads_as_a_page(page, folder / "triage.ipynb")
+        with Lab(folder, {"FT_NOTEBOOK_HOME": str(tmp_path / "elsewhere")}, has_kernels=False) as other:
+            assert_reads_without_a_kernel(other, page)
         page.context.browser.close()
     saved = nbformat.read(folder / "triage.ipynb", 4)
     output = saved.cells[1].outputs[-1]
     assert "held-out examples" in output["data"]["text/html"]
     assert output["data"]["text/plain"].startswith("triage: finished")
     assert (folder / "triage.ipynb").stat().st_size < 300_000
+
+
+def assert_reads_without_a_kernel(lab: Lab, page: Any) -> None:
+    """On a server that has neither a kernel nor the run."""
+    page.goto(f"http://127.0.0.1:{lab.port}/lab/tree/triage.ipynb?token={lab.token}&reset")
+    card = page.locator(".jp-Cell >> nth=1").locator(".ftn")
+    card.get_by_text("finished", exact=True).wait_for(timeout=60_000)
+    assert "held-out examples" in card.inner_text()
+    assert page.evaluate("[...document.querySelectorAll('.jp-Cell .ftn img')].every(each => each.naturalWidth > 0)")
+    kernels = page.evaluate("token => fetch(`/api/kernels?token=${token}`).then(answer => answer.json())", lab.token)
+    assert kernels == []
+
+
+def assert_reads_as_a_page(page: Any, path: Path) -> None:
+    """Through nbconvert: words, tables and pictures, without JupyterLab."""
+    subprocess.run([sys.executable, "-m", "nbconvert", "--to", "html", "--log-level", "ERROR", str(path)], check=True)
+    page.goto(path.with_suffix(".html").as_uri())
+    card = page.locator(".ftn", has_text="held-out examples").first
+    assert "finished" in card.inner_text()
+    assert card.locator("img").first.evaluate("each => each.complete && each.naturalWidth > 0")
