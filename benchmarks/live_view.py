@@ -1,6 +1,6 @@
 """A run of 100,000 steps that goes on at 20 a second, watched in a real JupyterLab; writes docs/results/live_view.md.
 
-    python benchmarks/live_view.py [MINUTES]        (10 by default; with our JupyterLab extension and without, side by side)
+    python benchmarks/live_view.py [MINUTES]        (10 by default; with our JupyterLab extension and without)
 
 What one update costs the page, whether its memory grows, what the kernel spends, how large the state is.
 """

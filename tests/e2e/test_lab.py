@@ -26,6 +26,12 @@ train: {{max_steps: {steps}, batch_size: 4, learning_rate: 5e-3}}
 evaluate: {{samples: 1, limit: 4, max_new_tokens: 8}}
 """
 
+LOOKS = """() => {
+  const all = (name, key) => [...new Set([...document.querySelectorAll(`.jp-Cell .ftn ${name}`)].map(
+    each => getComputedStyle(each)[key]))];
+  return {rows: all("tr", "backgroundColor"), layouts: all("table", "tableLayout"), lines: all("thead", "borderBottomStyle")};
+}"""
+
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_a_run_in_jupyterlab_shows_moves_ends_and_stays_readable(theme: str, tiny_model: Path, tmp_path: Path) -> None:
@@ -46,6 +52,9 @@ def test_a_run_in_jupyterlab_shows_moves_ends_and_stays_readable(theme: str, tin
         card.get_by_text("finished", exact=True).wait_for(timeout=180_000)
         assert "held-out examples" in card.inner_text()
         assert card.bounding_box()["width"] <= 1280
+        # JupyterLab's look of tables in outputs is not ours.
+        looks = page.evaluate(LOOKS)
+        assert looks["rows"] == ["rgba(0, 0, 0, 0)"] and looks["layouts"] == ["auto"] and looks["lines"] == ["none"]
         images = Path(__file__).parents[2] / "build" / "images"
         images.mkdir(parents=True, exist_ok=True)
         page.screenshot(path=str(images / f"lab-{theme}.png"))
