@@ -61,8 +61,8 @@ def show_live(folder: RunFolder, *, facts: Callable[[RunView], RunFacts], final:
 class Page:
     """A living run in one output: HTML that is repainted until the page says that it shows the live view.
 
-    From then on the output is renewed now and then only, so that a notebook that is saved while the run
-    lives, and whose kernel does not live to see the end, says what was known.
+    From then on the output is renewed now and then only (a widget's: when the run enters another state), so that a
+    notebook that is saved while the run lives, and whose kernel does not live to see the end, says what was known.
     """
 
     def __init__(self, folder: RunFolder, *, facts: Callable[[RunView], RunFacts]) -> None:
@@ -89,7 +89,9 @@ class Page:
             if state["tag"] != self._widget.state.get("tag"):
                 self._widget.state = state
         before, state_before, at = self._shown
-        if feed == "none" or (feed, view.state) != (before, state_before) or now - at >= SNAPSHOT_S:
+        # An output with a widget is not renewed by the clock: JupyterLab makes a view more of it each time.
+        is_due = feed == "none" or (feed == "server" and now - at >= SNAPSHOT_S)
+        if is_due or (feed, view.state) != (before, state_before):
             self._shown = (feed, view.state, now)
             self._update(self._bundle(view))
 

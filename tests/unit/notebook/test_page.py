@@ -82,8 +82,11 @@ def test_a_page_that_shows_the_run_by_itself_is_left_alone_but_for_a_snapshot_no
 def test_a_page_that_can_show_the_widget_gets_it_and_its_state(page_in, monkeypatch):
     page = page_in("kernel")
     tell(page, type="hello", front="widget")
+    now = [1000.0]
+    monkeypatch.setattr(progress.time, "monotonic", lambda: now[0])
     for count in (2, 3):
         page.repaint(RunView.of([TRAINING, *map(step, range(1, count + 1))]))
+        now[0] += 1000.0        # an output that is sent again makes another view of the widget
     bundle = page._handle.shown[-1]
     assert bundle[WIDGET_MIME]["model_id"] == page._widget.model_id and LIVE_MIME not in bundle
     assert "text/html" in bundle and len(page._handle.shown) == 2
