@@ -85,11 +85,9 @@ class FinetuneMagics(Magics):  # type: ignore[misc]
         with _one_line_errors():
             given = _given(self.runs, line)
             if given.names:
-                from IPython.display import display
-
                 from ft_notebook.notebook.comparison import compare
 
-                display(compare(*given.names))
+                compare(*given.names)._ipython_display_()
                 return
             _show_runs(shown=None if given.all else _RUNS_SHOWN)
 
