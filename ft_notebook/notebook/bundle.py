@@ -9,7 +9,7 @@ from typing import Any
 from ft_notebook.notebook.cards import run_card
 from ft_notebook.notebook.plain import run_text
 from ft_notebook.views.facts import RunFacts
-from ft_notebook.views.live_state import LIVE_MIME, VERSION, live_state
+from ft_notebook.views.live_state import LIVE_MIME, kept_state
 
 RUN_MIME = "application/vnd.ft-notebook.run+json"
 RESUMABLE = frozenset({"stopped", "failed", "interrupted"})
@@ -32,7 +32,7 @@ def final_bundle(facts: RunFacts, *, now: float | None = None) -> dict[str, Any]
 
     now = time.time() if now is None else now
     return {
-        RUN_MIME: {"v": VERSION, "run_id": facts.run_id, "state": live_state(facts, now=now)},
+        RUN_MIME: kept_state(facts, now=now),
         "text/html": run_card(facts, now=now),
         "image/png": base64.b64encode(run_picture(facts, now=now)).decode(),
         "text/plain": run_text(facts, now=now),

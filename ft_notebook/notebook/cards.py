@@ -7,7 +7,6 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from ft_notebook.evaluate.verdict import title
 from ft_notebook.events import MessageEvent, PlanEvent, SampleEvent
 from ft_notebook.notebook.curve import loss_curve, spark
 from ft_notebook.notebook.plain import NO_RUNS, RUNS_HEAD, examples_named, run_cells, standing
@@ -16,12 +15,10 @@ from ft_notebook.notebook.runs_table import RunRow
 from ft_notebook.views.facts import (
     STATE_WORDS,
     RunFacts,
-    change,
     numbers_of,
     plan_rows,
-    results_of,
+    result_rows,
     share_done,
-    with_interval,
 )
 from ft_notebook.views.run_view import RunView
 
@@ -204,10 +201,7 @@ def _verdict(report: Report) -> Html:
 
 
 def _results(report: Report) -> list[object]:
-    rows: list[list[object]] = [
-        [title(result.name), with_interval(result, result.base, result.base_low, result.base_high),
-         with_interval(result, result.tuned, result.tuned_low, result.tuned_high), change(result)]
-        for result in results_of(report)]
+    rows: list[list[object]] = [list(row) for row in result_rows(report)]
     parts: list[object] = [tag("p", note, class_="ftn-sub") for note in report.notes]
     if rows:
         parts.append(table(["on the same held-out examples (95 % interval)", "base", "tuned", "difference"], rows))

@@ -5,12 +5,11 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
-from ft_notebook.evaluate.verdict import title
 from ft_notebook.events import MessageEvent, PlanEvent
 from ft_notebook.notebook.curve import loss_words
 from ft_notebook.notebook.runs_table import RunRow
 from ft_notebook.notebook.scales import number
-from ft_notebook.views.facts import RunFacts, change, plan_rows, progress_line, results_of, with_interval
+from ft_notebook.views.facts import RunFacts, plan_rows, progress_line, result_rows
 from ft_notebook.views.run_view import RunView
 from ft_notebook.views.text import visible
 
@@ -36,11 +35,7 @@ def run_text(facts: RunFacts, *, now: float | None = None) -> str:
     lines.append(loss_words(view))
     if facts.report is not None:
         lines.append(facts.report.verdict)
-        rows = [("", "base", "tuned", "difference")]
-        rows += [(title(result.name), with_interval(result, result.base, result.base_low, result.base_high),
-                  with_interval(result, result.tuned, result.tuned_low, result.tuned_high), change(result))
-                 for result in results_of(facts.report)]
-        lines.append(columns_text(rows))
+        lines.append(columns_text([("", "base", "tuned", "difference"), *result_rows(facts.report)]))
     lines.append(facts.advice)
     return visible("\n".join(line for line in lines if line))
 

@@ -18,7 +18,7 @@ from ft_notebook.notebook.cards import progress_card, run_card
 from ft_notebook.notebook.fronts import front
 from ft_notebook.store.runs import RunFolder
 from ft_notebook.views.facts import RunFacts, progress_line
-from ft_notebook.views.live_state import LIVE_MIME, VERSION, live_state
+from ft_notebook.views.live_state import LIVE_MIME, kept_state, live_state, tag_of
 from ft_notebook.views.run_view import RunView
 from ft_notebook.views.text import visible
 
@@ -84,10 +84,8 @@ class Page:
         if view.is_over:            # an old final state is passed by when a resumed run is read
             return
         feed, now = self._feed, time.monotonic()
-        if feed == "widget" and self._widget is not None:
-            state = live_state(self._facts(view), now=time.time())
-            if state["tag"] != self._widget.state.get("tag"):
-                self._widget.state = state
+        if feed == "widget" and self._widget is not None and tag_of(view) != self._widget.state.get("tag"):
+            self._widget.state = live_state(self._facts(view), now=time.time())
         before, state_before, at = self._shown
         # An output with a widget is not renewed by the clock: JupyterLab makes a view more of it each time.
         is_due = feed == "none" or (feed == "server" and now - at >= SNAPSHOT_S)
@@ -121,7 +119,7 @@ class Page:
                           "text/html": progress_card(facts) if self._feed == "none" else run_card(facts)}
         if self._feed == "widget" and self._widget is not None:
             return bundle | self._widget.bundle()
-        return bundle | {LIVE_MIME: {"v": VERSION, "run_id": facts.run_id, "state": live_state(facts, now=time.time())}}
+        return bundle | {LIVE_MIME: kept_state(facts, now=time.time())}
 
 
 def join_views(folder: RunFolder) -> None:

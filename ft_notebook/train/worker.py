@@ -177,13 +177,12 @@ class Worker:
         transformers.set_seed(self._recipe.train.seed)
         model = setting.load_trainable()
         self._inbox.give_way()
+        told = effective_events(self._run.events())
         self._watcher = Watcher(
-            self._recipe.train, total_memory_bytes=memory_total_bytes(setting.plan.device),
-        ).resumed(effective_events(self._run.events()))
+            self._recipe.train, total_memory_bytes=memory_total_bytes(setting.plan.device)).resumed(told)
         asked = Asked(self._run, setting, self._inbox, say=self.say, held=held,
                       to_redo=[change for change in changes if change.step > done])
-        conductor = Conductor(self._run, asked, say=self.say,
-                              progress=progress_from(effective_events(self._run.events())))
+        conductor = Conductor(self._run, asked, say=self.say, progress=progress_from(told))
         conductor.last_step = done
         self._enter("training")
         self._evaluate_first(model, conductor, resume)

@@ -163,6 +163,15 @@ def _number(result: MetricResult, value: float, *, sign: str = "") -> str:
     return f"{value:{sign},.0f}" if abs(value) >= 1000 else f"{value:{sign}.3g}"
 
 
+def result_rows(report: Report) -> list[tuple[str, str, str, str]]:
+    """Of every figure of a report: its name, base, tuned and difference, each with its interval."""
+    from ft_notebook.evaluate.verdict import title
+
+    return [(title(result.name), with_interval(result, result.base, result.base_low, result.base_high),
+             with_interval(result, result.tuned, result.tuned_low, result.tuned_high), change(result))
+            for result in results_of(report)]
+
+
 def results_of(report: Report) -> list[MetricResult]:
     """All figures of a report in the order they are shown."""
     return [*report.metrics, *filter(None, (report.loss, report.perplexity))]

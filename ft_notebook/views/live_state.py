@@ -16,11 +16,9 @@ from ft_notebook.train.changes import CHANGEABLE, holding
 from ft_notebook.views.facts import (
     STATE_WORDS,
     RunFacts,
-    change,
     plan_rows,
-    results_of,
+    result_rows,
     variable_of,
-    with_interval,
 )
 from ft_notebook.views.run_view import RunView
 from ft_notebook.views.series import curves
@@ -71,6 +69,11 @@ def live_state(facts: RunFacts, *, now: float) -> dict[str, Any]:
         "can": _can(view),
         "change": _holding(facts.recipe, view),
     }
+
+
+def kept_state(facts: RunFacts, *, now: float) -> dict[str, Any]:
+    """The state as an output of a notebook keeps it: with the run that it is of, for a page that can ask for more."""
+    return {"v": VERSION, "run_id": facts.run_id, "state": live_state(facts, now=now)}
 
 
 def tag_of(view: RunView) -> str:
@@ -126,13 +129,9 @@ def _samples(samples: Sequence[SampleEvent]) -> list[dict[str, Any]]:
 
 
 def _report(report: Report) -> dict[str, Any]:
-    from ft_notebook.evaluate.verdict import title
-
-    rows = [[title(result.name), with_interval(result, result.base, result.base_low, result.base_high),
-             with_interval(result, result.tuned, result.tuned_low, result.tuned_high), change(result)]
-            for result in results_of(report)[:_MOST_RESULTS]]
     return {"verdict": _cut(report.verdict, _PARAGRAPH), "kind": report.verdict_kind,
-            "head": ["", "base", "tuned", "difference"], "rows": [[_cut(cell, _SHORT) for cell in row] for row in rows]}
+            "head": ["", "base", "tuned", "difference"],
+            "rows": [[_cut(cell, _SHORT) for cell in row] for row in result_rows(report)[:_MOST_RESULTS]]}
 
 
 def _error(facts: RunFacts) -> dict[str, Any] | None:
