@@ -6,7 +6,7 @@ INSTALLED := .venv/.installed
 SHARED := $(wildcard ft_notebook/labextension/* ft_notebook/labextension/static/*) \
 	ft_notebook/notebook/live.js ft_notebook/notebook/card.css ft_notebook/server/jupyter_server_config.json
 
-.PHONY: demo lab test check install soak results clean
+.PHONY: demo lab test check install soak results cpu-step clean
 
 install: $(INSTALLED) .venv/.shared
 
@@ -46,8 +46,14 @@ soak: install
 
 # The figures in docs/results/ that take minutes to make.
 results: install
+	$(BIN)/python triton_kernels/bench/report.py --write
 	$(BIN)/python benchmarks/tool_calls.py
 	$(BIN)/python benchmarks/live_view.py
+
+# A training step on the CPU against its peers, and how its cost grows; hours. Writes docs/results/cpu_step.md.
+cpu-step: install
+	$(BIN)/python -m benchmarks.cpu_step
+	$(BIN)/python -m benchmarks.cpu_step --grow --rounds 3
 
 clean:
 	rm -rf build .pytest_cache .mypy_cache .ruff_cache

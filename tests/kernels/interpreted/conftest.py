@@ -1,0 +1,40 @@
+"""Kernels in Triton's interpreter: a process of its own, since TRITON_INTERPRET=1 must be set before triton is imported.
+
+    TRITON_INTERPRET=1 python -m pytest tests/kernels/interpreted
+
+`tests/kernels/test_interpreted.py` does that for each file here.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+IS_INTERPRETED = os.environ.get("TRITON_INTERPRET") == "1"
+collect_ignore_glob = [] if IS_INTERPRETED else ["test_*.py"]
+
+if IS_INTERPRETED:
+    import bf16_interp
+    import torch
+    from guarded import Guard
+
+    from ft_kernels import buffers
+
+    bf16_interp.install()
+    torch.set_num_threads(1)
+
+    @pytest.fixture
+    def guarded(monkeypatch: pytest.MonkeyPatch) -> Iterator[Guard]:
+        """All that kernels write lies NaN-poisoned between canaries, which are looked at when the test ends."""
+        guard = Guard()
+        monkeypatch.setattr(buffers, "empty", guard.empty)
+        buffers.release_scratch()
+        yield guard
+        buffers.release_scratch()
+        guard.check()
