@@ -1,0 +1,93 @@
+"""A batch of examples as rows without padding, the opening that all share computed once, and the loss on it.
+
+Equal to the padded computation of `trainer.masked_loss`, gradients included. Used by the trainer on a CPU.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from ft_kernels.cpu.loss import linear_cross_entropy
+from ft_kernels.cpu.rows import Rows
+from ft_notebook.data.examples import EncodedExample
+from ft_notebook.models.cpu_path import CpuPath
+
+_LEAST_SAVED = 0.02
+"""Share of a batch's tokens that a shared opening has to save. It costs each layer a pass over attention's output."""
+
+
+@dataclass(frozen=True)
+class PackedBatch:
+    """Tokens of a batch and what they are to predict."""
+
+    input_ids_1T: Tensor
+    rows: Rows
+    predicting_N: Tensor
+    """Rows that predict a trained token; a row that predicts different ones is there several times."""
+    targets_N: Tensor
+    counts_N: Tensor
+    """How many examples have this target here: more than one in a shared opening only."""
+    trained: int
+    """Tokens that carry loss, as the padded batch has them: the sum of the counts."""
+
+
+def pack(batch: Sequence[EncodedExample], *, share_prefix: bool) -> PackedBatch:
+    """The batch as one row, in order. share_prefix: compute the opening that all examples share once, if it pays."""
+    prefix = _prefix(batch) if share_prefix else 0
+    ids = list(batch[0].input_ids[:prefix])
+    bounds = []
+    wanted: Counter[tuple[int, int]] = Counter()
+    for example in batch:
+        start = len(ids)
+        ids += example.input_ids[prefix:]
+        bounds.append((start, len(ids)))
+        for place in range(1, example.tokens):
+            if example.is_trained[place]:
+                before = place - 1
+                row = before if before < prefix else start + before - prefix
+                wanted[row, example.input_ids[place]] += 1
+    predictions = sorted(wanted)
+    return PackedBatch(
+        input_ids_1T=torch.tensor([ids]),
+        rows=Rows(prefix, bounds),
+        predicting_N=torch.tensor([row for row, _ in predictions], dtype=torch.long),
+        targets_N=torch.tensor([target for _, target in predictions], dtype=torch.long),
+        counts_N=torch.tensor([wanted[each] for each in predictions]),
+        trained=wanted.total(),
+    )
+
+
+def packed_loss(path: CpuPath, batch: PackedBatch, items: Tensor | int | None) -> Tensor:
+    """Summed cross entropy of the trained tokens over `items` (their number, if None), as `masked_loss` has it."""
+    hidden_ND = path.hidden(batch.input_ids_1T, batch.rows)[batch.predicting_N]
+    is_single = batch.trained == len(batch.targets_N)
+    if path.takes_head():
+        total = linear_cross_entropy(
+            hidden_ND, path.head.weight, batch.targets_N, weights_N=None if is_single else batch.counts_N,
+            softcap=path.softcap)
+    else:
+        total = _from_logits(path, hidden_ND, batch)
+    return total / (batch.trained if items is None else items)
+
+
+def _from_logits(path: CpuPath, hidden_ND: Tensor, batch: PackedBatch) -> Tensor:
+    logits = path.head(hidden_ND)
+    if path.softcap is not None:
+        logits = path.softcap * torch.tanh(logits / path.softcap)
+    losses = torch.nn.functional.cross_entropy(
+        logits.to(torch.promote_types(logits.dtype, torch.float32)), batch.targets_N, reduction="none")
+    return (losses * batch.counts_N).sum()
+
+
+def _prefix(batch: Sequence[EncodedExample]) -> int:
+    """Tokens that all examples open with, or 0 where computing them once saves too little."""
+    first, last = min(e.input_ids for e in batch), max(e.input_ids for e in batch)   # the two that differ earliest
+    shared = next((i for i, (a, b) in enumerate(zip(first, last, strict=False)) if a != b),
+                  min(len(first), len(last)))
+    saved = shared * (len(batch) - 1)
+    return shared if saved >= _LEAST_SAVED * sum(example.tokens for example in batch) else 0
