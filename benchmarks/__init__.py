@@ -1,0 +1,1 @@
+"""What writes docs/results/. Not part of the package."""
