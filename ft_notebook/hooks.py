@@ -111,6 +111,23 @@ class EventSink(Protocol):
     def close(self) -> None: ...
 
 
+@runtime_checkable
+class Kernel(Protocol):
+    """Computes one operator of a training step on some kinds of device."""
+
+    name: str
+    op: str
+    """`qlora_linear` or `linear_cross_entropy`; the arguments are those of the function in `ft_kernels.<op>.op`."""
+    devices: Sequence[str]
+    """Types of torch device that it serves, such as "cuda", "xpu" or "cpu"."""
+
+    def refuses(self, *args: Any, **kwargs: Any) -> str | None:
+        """Given the arguments of a call, why it does not take them, in words; None if it does. Must be cheap."""
+
+    def call(self, *args: Any, **kwargs: Any) -> Any:
+        """The operator, differentiable by autograd, on the arguments' device."""
+
+
 @hookspec
 def data_sources() -> Sequence[DataSource]:  # type: ignore[empty-body]
     """Places to read rows from; asked in order, plugins before built-ins."""
@@ -139,3 +156,8 @@ def metrics() -> Sequence[Metric]:  # type: ignore[empty-body]
 @hookspec
 def event_sinks() -> Sequence[EventSink]:  # type: ignore[empty-body]
     """Listeners to every run's events. One that raises is named in the log and left out from then on."""
+
+
+@hookspec
+def kernels() -> Sequence[Kernel]:  # type: ignore[empty-body]
+    """Ways to compute what a run's layers and loss ask for; plugins are asked before built-ins."""

@@ -62,6 +62,8 @@ def _method_fault(thing: object, name: str, shape: inspect.Signature) -> str | N
     if not callable(member):
         return f"has no method `{name}`"
     wanted = [parameter for parameter in shape.parameters.values() if parameter.name != "self"]
+    if any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in wanted):
+        return None     # what it is called with is not the protocol's to say
     positional = [None for parameter in wanted if parameter.kind is not inspect.Parameter.KEYWORD_ONLY]
     named = {parameter.name: None for parameter in wanted if parameter.kind is inspect.Parameter.KEYWORD_ONLY}
     try:

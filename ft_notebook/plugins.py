@@ -21,7 +21,7 @@ from ft_notebook.errors import FtError, PluginError, UserError
 from ft_notebook.plugin_shape import describe, fault_of
 from ft_notebook.recipe.names import did_you_mean, quoted
 
-Kind = Literal["source", "format", "method", "objective", "metric", "sink"]
+Kind = Literal["source", "format", "method", "objective", "metric", "sink", "kernel"]
 
 GROUP = "ft_notebook"
 BUILTINS = (
@@ -37,8 +37,13 @@ HOOKS: Mapping[Kind, tuple[str, type]] = {
     "objective": ("objectives", hooks.Objective),
     "metric": ("metrics", hooks.Metric),
     "sink": ("event_sinks", hooks.EventSink),
+    "kernel": ("kernels", hooks.Kernel),
 }
 """What a plugin may bring: the hook that returns it and the protocol it keeps."""
+
+_MEANT_FOR_CALLERS = ("OutOfMemoryError", "_StopRecomputationError", "ShapeError")
+"""Torch's when memory is short and when a checkpointed block is repeated as far as needed; a kernel's that takes no
+such shape. By name, since neither is imported here."""
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -79,6 +84,10 @@ class Registry:
 
     def sinks(self) -> dict[str, hooks.EventSink]:
         return cast(dict[str, hooks.EventSink], dict(self._objects["sink"]))
+
+    def kernels(self) -> dict[str, hooks.Kernel]:
+        """Plugins' kernels first: they are asked before the built-ins."""
+        return cast(dict[str, hooks.Kernel], dict(self._objects["kernel"]))
 
     def get(self, kind: Kind, name: str) -> Any:
         """The object that a recipe calls `name`. Raises UserError with the nearest spelling."""
@@ -133,7 +142,7 @@ def guarded(kind: Kind, name: str, call: Callable[P, T], *args: P.args, **kwargs
     except (FtError, MemoryError):
         raise
     except Exception as error:
-        if type(error).__name__ == "OutOfMemoryError":  # torch's; the worker knows what to say of it
+        if type(error).__name__ in _MEANT_FOR_CALLERS:
             raise
         owner = registry().owner(kind, name)
         raise PluginError(f"the {kind} {quoted(name)} of plugin {owner} failed: {_said(error)}") from error

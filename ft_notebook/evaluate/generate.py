@@ -51,7 +51,7 @@ def answer_all(
     encoded = [tokenizer(prompt, add_special_tokens=False)["input_ids"] or [pad_id] for prompt in prompts]
     answers = [""] * len(prompts)
     done = 0
-    with torch.inference_mode(), _evaluating(model), _greedy(model, ends, pad_id, max_new_tokens) as config:
+    with torch.inference_mode(), evaluating(model), _greedy(model, ends, pad_id, max_new_tokens) as config:
         for batch in _batches([len(ids) for ids in encoded], batch_size):
             input_ids, mask = _padded([encoded[i] for i in batch], pad_id, side="left", device=_device(model))
             output = model.generate(input_ids=input_ids, attention_mask=mask, generation_config=config)
@@ -77,7 +77,7 @@ def nll(
     results: list[tuple[float, int]] = [(0.0, 0)] * len(encoded)
     chooses = _chooses_logits(model)
     done = 0
-    with torch.inference_mode(), _evaluating(model):
+    with torch.inference_mode(), evaluating(model):
         for batch in _loss_batches(encoded, batch_size, vocabulary=_vocabulary(model)):
             rows = [encoded[i].input_ids for i in batch]
             input_ids, mask = _padded(rows, pad_id, side="right", device=_device(model))
@@ -133,7 +133,7 @@ def _greedy(model: Any, ends: list[int], pad_id: int, max_new_tokens: int) -> It
 
 
 @contextmanager
-def _evaluating(model: Any) -> Iterator[None]:
+def evaluating(model: Any) -> Iterator[None]:
     """Evaluation mode; each module gets its own flag back, for they may differ (a frozen part in evaluation)."""
     training = [module for module in model.modules() if module.training]
     model.eval()

@@ -31,7 +31,11 @@ class Lora:
             bias="none",
             task_type="CAUSAL_LM",
         )
+        self._choose_layers(config, model)
         return get_peft_model(model, config)
+
+    def _choose_layers(self, config: Any, model: Any) -> None:
+        """Tell PEFT of layers that take the place of its own; none here."""
 
 
 class Qlora(Lora):
@@ -39,6 +43,16 @@ class Qlora(Lora):
 
     name = "qlora"
     is_quantized = True
+
+    def _choose_layers(self, config: Any, model: Any) -> None:
+        """Layers that kernels can serve. They are PEFT's until then, and no saved adapter knows of them."""
+        if not getattr(model, "is_loaded_in_4bit", False):
+            return      # a model without weights, of which a plan is made
+        import bitsandbytes as bnb
+
+        from ft_notebook.models.kernel_layers import KernelLinear4bit
+
+        config._register_custom_module({bnb.nn.Linear4bit: KernelLinear4bit})
 
 
 class Full:

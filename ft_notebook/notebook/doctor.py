@@ -67,8 +67,8 @@ def doctor() -> Diagnosis:
 
 def judge(found: Environment) -> tuple[Finding, ...]:
     """What was found, in sentences: first what there is, then what follows for a run."""
-    return (*_software(found), _gpu(found), _processor(found), _memory(found), _store(found), _model(found),
-            _hub(found), _front(found), *_servers(found), _widgets(found),
+    return (*_software(found), _gpu(found), _kernels(found), _processor(found), _memory(found), _store(found),
+            _model(found), _hub(found), _front(found), *_servers(found), _widgets(found),
             _live_view(found), _stop(found), _restart(found))
 
 
@@ -96,6 +96,20 @@ def _gpu(found: Environment) -> Finding:
         return Finding("warning", "GPU", "There is an NVIDIA device, but its driver does not answer.",
                        "Run nvidia-smi in a terminal to see why.")
     return Finding("info", "GPU", "No NVIDIA GPU: runs train on the processor, which is enough for small models.")
+
+
+def _kernels(found: Environment) -> Finding:
+    subject, peft = "kernels", "PEFT and bitsandbytes compute 4-bit runs"
+    if not found.gpus:
+        return Finding("info", subject, f"None of ours without an NVIDIA GPU: {peft}.")
+    if not found.has_triton:
+        return Finding("info", subject, f"Triton cannot be imported: {peft}.", "Ours need: pip install triton")
+    liger = found.versions.get("liger-kernel")
+    if liger is None:
+        return Finding("good", subject, "Ours compute the layers and the loss of 4-bit runs, PyTorch the rest.",
+                       "For norms, rotations and activations too: pip install liger-kernel")
+    return Finding("good", subject, "Ours compute the layers and the loss of 4-bit runs, "
+                                    f"liger-kernel {liger} norms, rotations and activations.")
 
 
 def _processor(found: Environment) -> Finding:

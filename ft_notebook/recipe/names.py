@@ -69,6 +69,8 @@ FOREIGN_NAMES = {
     "max_train_samples": "limit",
     "group_by_length": "length_aware",
     "random_state": "seed",
+    "use_liger_kernel": "kernels",
+    "use_kernels": "kernels",
     "random_seed": "seed",
     "dtype": "precision",
     "torch_dtype": "precision",

@@ -102,6 +102,14 @@ class TrainSection(Section):
         "Stop after this many evaluations without a better held-out loss."))
 
 
+class KernelsSection(Section):
+    """How the 4-bit layers of a qlora run compute on a GPU."""
+
+    mode: Literal["auto", "fused", "dequantize", "off"] = Field("auto", description=(
+        "auto chooses by the layer's shape, the number of tokens and the GPU; fused never writes a weight in 16 bit; "
+        "dequantize writes it for each product; off leaves all to PEFT and bitsandbytes."))
+
+
 class EvaluateSection(Section):
     """What is measured during and after training."""
 
@@ -122,7 +130,8 @@ class OutputSection(Section):
     folder: str | None = Field(None, max_length=4096, description="Copy the finished adapter to this folder.")
 
 
-SHORTHANDS = {"model": "name", "data": "source", "method": "name", "objective": "name", "output": "folder"}
+SHORTHANDS = {"model": "name", "data": "source", "method": "name", "objective": "name", "kernels": "mode",
+              "output": "folder"}
 """Section to the field that a bare value sets: `model: NAME` is `model: {name: NAME}`."""
 
 
@@ -134,6 +143,7 @@ class Recipe(Section):
     method: MethodSection = Field(default_factory=MethodSection)  # type: ignore[arg-type]
     objective: ObjectiveSection = Field(default_factory=ObjectiveSection)  # type: ignore[arg-type]
     train: TrainSection = Field(default_factory=TrainSection)  # type: ignore[arg-type]
+    kernels: KernelsSection = Field(default_factory=KernelsSection)  # type: ignore[arg-type]
     evaluate: EvaluateSection = Field(default_factory=EvaluateSection)  # type: ignore[arg-type]
     output: OutputSection = Field(default_factory=OutputSection)  # type: ignore[arg-type]
 
@@ -150,5 +160,8 @@ class Recipe(Section):
 
     def digest(self) -> str:
         """SHA-256 over everything that decides the result; `output` does not."""
-        text = json.dumps(self.model_dump(exclude={"output"}), sort_keys=True, ensure_ascii=False)
+        values = self.model_dump(exclude={"output"})
+        if self.kernels == KernelsSection():  # type: ignore[call-arg]
+            del values["kernels"]   # runs from before there was such a section have the same digest
+        text = json.dumps(values, sort_keys=True, ensure_ascii=False)
         return hashlib.sha256(text.encode()).hexdigest()

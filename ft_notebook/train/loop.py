@@ -12,10 +12,12 @@ from transformers import PrinterCallback
 
 from ft_notebook.train.asked import TrainingLeft
 from ft_notebook.train.conductor import Conductor
+from ft_notebook.train.kernels import RunKernels
 from ft_notebook.train.trainer import ScheduledTrainer, training_arguments
 
 
-def run_trainer(model: Any, conductor: Conductor, checkpoint: Path | None, *, folder: Path) -> None:
+def run_trainer(model: Any, conductor: Conductor, checkpoint: Path | None, *, folder: Path,
+                kernels: RunKernels) -> None:
     """Train by the schedule that holds now. Checkpoints are staged in `folder`.
 
     A second loop with the same model goes on from a checkpoint exactly as a new process would.
@@ -25,7 +27,8 @@ def run_trainer(model: Any, conductor: Conductor, checkpoint: Path | None, *, fo
     first = setting.data.train_tokens[0].input_ids
     trainer = ScheduledTrainer(
         model=model,
-        args=training_arguments(train, setting.schedule, folder=folder, precision=setting.precision),
+        args=training_arguments(train, setting.schedule, folder=folder, precision=setting.precision,
+                                has_liger=kernels.has_liger),
         # SFTTrainer wants a Dataset to look at; the batches come from the schedule.
         train_dataset=Dataset.from_dict({"input_ids": [first], "labels": [first]}),
         processing_class=setting.tokenizer,
@@ -34,6 +37,7 @@ def run_trainer(model: Any, conductor: Conductor, checkpoint: Path | None, *, fo
         decay=train.schedule,
         encoded=setting.data.train_tokens,
         on_loss=conductor.note_loss,
+        kernels=kernels,
     )
     trainer.remove_callback(PrinterCallback)
     with suppress(TrainingLeft):

@@ -20,9 +20,13 @@ from trl import SFTConfig, SFTTrainer
 from ft_notebook.data.examples import EncodedExample
 from ft_notebook.models.load import Precision, device_name
 from ft_notebook.recipe.schema import TrainSection
+from ft_notebook.train.kernel_loss import IGNORED
+from ft_notebook.train.kernels import RunKernels
 from ft_notebook.train.schedule import Schedule, learning_rate_factor
 
-IGNORED = -100  # the label of a token that carries no loss
+LIGER = {"rope": True, "rms_norm": True, "swiglu": True, "cross_entropy": False, "fused_linear_cross_entropy": False}
+"""What of liger-kernel computes; the loss is ours."""
+TRAINED_TOKENS = "trained_tokens"   # of a batch, counted where it is collated
 
 
 class ScheduledBatches(Sampler[list[int]]):
@@ -42,7 +46,7 @@ class ScheduledTrainer(SFTTrainer):  # type: ignore[misc]
     """SFTTrainer over a fixed schedule; `on_loss` is told every batch's loss before its backward pass."""
 
     def __init__(self, *, schedule: Schedule, decay: str, encoded: Sequence[EncodedExample],
-                 on_loss: Callable[[torch.Tensor], None], **arguments: Any) -> None:
+                 on_loss: Callable[[torch.Tensor], None], kernels: RunKernels, **arguments: Any) -> None:
         trainable = [p for p in arguments["model"].parameters() if p.requires_grad]
         originals = [p.detach().clone() for p in trainable]
         super().__init__(**arguments)
@@ -53,6 +57,7 @@ class ScheduledTrainer(SFTTrainer):  # type: ignore[misc]
         self._schedule, self._decay = schedule, decay
         self._encoded = encoded
         self._on_loss = on_loss
+        self._kernel_loss = kernels.loss
         self._takes_positions = "logits_to_keep" in inspect.signature(type(_base(self.model)).forward).parameters
         self.model_accepts_loss_kwargs = True  # compute_loss divides by the trained tokens of the whole step
 
@@ -76,9 +81,14 @@ class ScheduledTrainer(SFTTrainer):  # type: ignore[misc]
     def compute_loss(self, model: Any, inputs: dict[str, torch.Tensor], return_outputs: bool = False,
                      num_items_in_batch: torch.Tensor | int | None = None) -> Any:
         """Mean cross entropy over the trained tokens of the optimizer step; the head runs on their positions only."""
+        trained = int(inputs.pop(TRAINED_TOKENS))
         if return_outputs or not self._takes_positions:
             return super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
-        loss = masked_loss(model, inputs, num_items_in_batch)
+        if self._kernel_loss is not None and trained:
+            with self.accelerator.autocast():   # which is around the forward of the whole model only
+                loss = self._kernel_loss(inputs, num_items_in_batch, trained=trained)
+        else:
+            loss = masked_loss(model, inputs, num_items_in_batch)
         self._on_loss(loss)
         return loss
 
@@ -102,8 +112,11 @@ def masked_loss(model: Any, inputs: dict[str, torch.Tensor], items: torch.Tensor
     return total / (is_trained.sum() if items is None else items)
 
 
-def collate(batch: Sequence[EncodedExample], *, pad_id: int) -> dict[str, torch.Tensor]:
-    """Right-padded input_ids, attention_mask and labels, each int64 [B, T]. Padding never carries loss."""
+def collate(batch: Sequence[EncodedExample], *, pad_id: int) -> dict[str, Any]:
+    """Right-padded input_ids, attention_mask and labels, each int64 [B, T], and how many labels are predicted.
+
+    Padding never carries loss.
+    """
     width = max(example.tokens for example in batch)
     input_ids = torch.full((len(batch), width), pad_id)
     labels = torch.full((len(batch), width), IGNORED)
@@ -113,10 +126,12 @@ def collate(batch: Sequence[EncodedExample], *, pad_id: int) -> dict[str, torch.
         input_ids[row, :example.tokens] = ids
         labels[row, :example.tokens] = torch.where(torch.tensor(example.is_trained), ids, IGNORED)
         attention[row, :example.tokens] = 1
-    return {"input_ids": input_ids, "attention_mask": attention, "labels": labels}
+    return {"input_ids": input_ids, "attention_mask": attention, "labels": labels,
+            TRAINED_TOKENS: int((labels[:, 1:] != IGNORED).sum())}
 
 
-def training_arguments(train: TrainSection, schedule: Schedule, *, folder: Path, precision: Precision) -> SFTConfig:
+def training_arguments(train: TrainSection, schedule: Schedule, *, folder: Path, precision: Precision,
+                       has_liger: bool = False) -> SFTConfig:
     """The recipe in TRL's words. Checkpoints, evaluation and logs are the conductor's."""
     return SFTConfig(
         output_dir=str(folder),
@@ -134,6 +149,8 @@ def training_arguments(train: TrainSection, schedule: Schedule, *, folder: Path,
         use_cpu=device_name() == "cpu",
         gradient_checkpointing=train.gradient_checkpointing,
         gradient_checkpointing_kwargs={"use_reentrant": False} if train.gradient_checkpointing else None,
+        use_liger_kernel=has_liger,
+        liger_kernel_config=dict(LIGER) if has_liger else None,
         max_length=None,
         dataset_kwargs={"skip_prepare_dataset": True},
         remove_unused_columns=False,

@@ -169,6 +169,7 @@ class Worker:
         import transformers
 
         from ft_notebook.train.conductor import Conductor
+        from ft_notebook.train.kernels import start_kernels
         from ft_notebook.train.loop import run_trainer
 
         # What the end of the run needs is imported now: an upgrade of the package would break a later import.
@@ -176,6 +177,7 @@ class Worker:
             importlib.import_module(module)
         transformers.set_seed(self._recipe.train.seed)
         model = setting.load_trainable()
+        kernels = start_kernels(model, self._recipe, setting.method, say=self.say, told=self._run.events())
         self._inbox.give_way()
         told = effective_events(self._run.events())
         self._watcher = Watcher(
@@ -188,7 +190,8 @@ class Worker:
         self._evaluate_first(model, conductor, resume)
         is_training = resume is None or (done < setting.schedule.steps and not conductor.has_had_enough)
         while is_training:
-            run_trainer(model, conductor, resume[1] if resume else None, folder=self._run.staging_path)
+            run_trainer(model, conductor, resume[1] if resume else None, folder=self._run.staging_path,
+                        kernels=kernels)
             is_training = asked.is_restarting and not asked.is_stopped and not conductor.has_had_enough
             asked.is_restarting = False
             resume = conductor.last_step, checkpoints.path_of(self._run, conductor.last_step)

@@ -236,3 +236,30 @@ def test_the_installed_builtins_keep_their_protocols() -> None:
     assert {"sft", "text"} <= set(found.objectives())
     assert found.sources() and found.formats()
     assert found.owner("method", "qlora") in BUILTINS
+
+
+@pytest.mark.parametrize(("changes", "fault"), [
+    ({}, None),
+    ({"devices": "cpu"}, "has a `devices` that is not a list"),
+    ({"refuses": None}, "has no method `refuses`"),
+    ({"call": 3}, "has no method `call`"),
+])
+def test_a_kernel_is_checked_for_what_it_must_have_and_not_for_the_arguments_of_its_operator(changes, fault):
+    def call(self: object, x: object, projection: object, *, path: str) -> object: ...
+
+    shape = {"name": "house", "op": "qlora_linear", "devices": ["cpu"], "refuses": lambda self, x, **options: None, "call": call}
+    kernel = type("House", (), {**shape, **changes})()
+    found = build_registry([], [plugin("extra", kernels=lambda: [kernel])])
+    assert list(found.kernels()) == ([] if fault else ["house"])
+    assert found.problems == [] if fault is None else fault in only_problem(found)
+
+
+@pytest.mark.parametrize("name", ["OutOfMemoryError", "_StopRecomputationError", "ShapeError"])
+def test_an_error_that_is_meant_for_the_caller_passes(name):
+    error = type(name, (Exception,), {})
+
+    def fail() -> None:
+        raise error("now")
+
+    with pytest.raises(error, match="now"):
+        guarded("kernel", "house", fail)

@@ -29,7 +29,7 @@ GOOD = Environment(
     gpus=(Gpu("NVIDIA H100", "550.1", 80e9, 79e9),), has_gpu_device=True, cores=8.0, cpu_features=("AVX2",), is_x86=True,
     memory_bytes=64e9, memory_free_bytes=60e9, store=STORE, is_store_writable=True, store_free_bytes=500e9,
     cache=Path("/home/me/cache"), has_default_model=True, has_packaged_model=True, is_hub_offline=False,
-    servers=(SERVER,), has_widgets=True)
+    servers=(SERVER,), has_widgets=True, has_triton=True)
 
 
 def said(**changes):
@@ -48,6 +48,10 @@ def test_a_good_environment_has_nothing_to_complain_about():
     ({"gpus": ()}, "GPU", "warning", "driver does not answer"),
     ({"gpus": (), "has_gpu_device": False}, "GPU", "info", "No NVIDIA GPU"),
     ({"gpus": (Gpu("MIG", "1", None, None),)}, "GPU", "good", "MIG; driver 1"),
+    ({}, "kernels", "good", "PyTorch the rest"),
+    ({"versions": {"liger-kernel": "0.8.5"}}, "kernels", "good", "liger-kernel 0.8.5 norms"),
+    ({"has_triton": False}, "kernels", "info", "Triton cannot be imported: PEFT"),
+    ({"gpus": (), "has_gpu_device": False}, "kernels", "info", "without an NVIDIA GPU: PEFT"),
     ({"cpu_features": ()}, "processor", "warning", "without AVX2"),
     ({"cpu_features": (), "is_x86": False}, "processor", "good", "8 cores"),
     ({"memory_free_bytes": 1e9}, "memory", "warning", "1.0 GB"),

@@ -53,6 +53,29 @@ def test_shorthand_and_mapping_give_the_same_digest() -> None:
     assert short.digest() == long.digest()
 
 
+@pytest.mark.parametrize(("text", "digest"), [
+    ("data: rows.jsonl", "3e6864ad4f41ffc65b60b7b18f220c91496ebc727905854f229bbc2e2ea7eae1"),
+    ("data: rows.jsonl\nmethod: {name: qlora, rank: 8}\ntrain: {epochs: 1.0}\noutput: there",
+     "ddf5fe433f6c6d6d2f77810e8c54c7a166cc6ed3040cc3f4d91547f5a15b87b1"),
+])
+def test_runs_from_before_there_were_kernels_are_found_again(text: str, digest: str) -> None:
+    recipe = parse_recipe(text)
+    assert recipe.digest() == digest == parse_recipe(f"{text}\nkernels: auto").digest()
+    written_then = recipe.model_dump(exclude={"kernels"})
+    assert Recipe.model_validate(written_then).digest() == digest
+
+
+@pytest.mark.parametrize("mode", ["fused", "dequantize", "off"])
+def test_other_kernels_are_another_run(mode: str) -> None:
+    short, long = parse_recipe(f"data: x\nkernels: {mode}"), parse_recipe(f"data: x\nkernels: {{mode: {mode}}}")
+    assert short.kernels.mode == mode and short.digest() == long.digest() != parse_recipe("data: x").digest()
+
+
+def test_a_wrong_kernel_mode_is_refused_with_those_there_are() -> None:
+    with pytest.raises(RecipeError, match=r"must be auto, fused, dequantize or off, not `fuse`\. Did you mean `fused`\?"):
+        parse_recipe("data: x\nkernels: fuse")
+
+
 def test_whole_number_and_fraction_give_the_same_digest() -> None:
     assert parse_recipe("data: x\ntrain: {epochs: 2}").digest() == parse_recipe("data: x\ntrain: {epochs: 2.0}").digest()
 

@@ -1,6 +1,7 @@
-"""The tests of the worker share `small_runs.py`, and with the crash tests `runs.py`."""
+"""The tests of the worker share `small_runs.py`, `runs.py` with the crash tests and `plain_kernels.py` with the models'."""
 
 import sys
 from pathlib import Path
 
-sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[2] / "crash")]
+HERE = Path(__file__).parent
+sys.path[:0] = [str(HERE), str(HERE.parents[1] / "crash"), str(HERE.parents[1])]
