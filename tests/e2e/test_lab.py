@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -61,8 +62,7 @@ def test_a_run_in_jupyterlab_shows_moves_ends_and_stays_readable(theme: str, tin
         images = Path(__file__).parents[2] / "build" / "images"
         images.mkdir(parents=True, exist_ok=True)
         page.screenshot(path=str(images / f"lab-{theme}.png"))
-        page.keyboard.press("Control+s")
-        page.wait_for_timeout(1500)
+        save_with(page, folder / "triage.ipynb", text="held-out examples")
         lab.load(page, "triage.ipynb")
         assert "held-out examples" in page.locator(".jp-Cell >> nth=1").inner_text()
         assert_reads_as_a_page(page, folder / "triage.ipynb")
@@ -74,6 +74,15 @@ def test_a_run_in_jupyterlab_shows_moves_ends_and_stays_readable(theme: str, tin
     assert "held-out examples" in output["data"]["text/html"]
     assert output["data"]["text/plain"].startswith("triage: finished")
     assert (folder / "triage.ipynb").stat().st_size < 300_000
+
+
+def save_with(page: Any, path: Path, *, text: str) -> None:
+    """Save the notebook until the file holds this text: the view is ahead of the output that the kernel leaves."""
+    until = time.monotonic() + 60
+    while not any(text in output.get("data", {}).get("text/html", "") for output in nbformat.read(path, 4).cells[1].outputs):
+        assert time.monotonic() < until, f"no output with {text!r} was saved"
+        page.keyboard.press("Control+s")
+        page.wait_for_timeout(1500)
 
 
 def assert_reads_without_a_kernel(lab: Lab, page: Any) -> None:
