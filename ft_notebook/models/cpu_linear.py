@@ -15,6 +15,7 @@ from transformers.pytorch_utils import Conv1D
 
 from ft_kernels.cpu.linear import Adapter, LinearGroup, grouped_linear
 from ft_kernels.cpu.weights import ResidentWeight, StreamedWeight, Weight
+from ft_notebook.models.adapter_features import unusual_feature
 
 Notice = Callable[[str], None]
 
@@ -114,16 +115,10 @@ def _adapter_of(layer: Any) -> tuple[Adapter | None, float] | str:
     name = active[0]
     if len(active) > 1:
         return "where several adapters are active at once"
-    if name in layer.lora_variant or layer.use_dora.get(name, False):
-        return "where a variant of LoRA such as DoRA is used"
-    if layer.lora_bias.get(name, False):
-        return "where the adapter has a bias"
-    dropout = layer.lora_dropout[name]
-    if type(dropout) not in (torch.nn.Dropout, torch.nn.Identity):
-        return f"where dropout is a {type(dropout).__name__}"
-    a, b = layer.lora_A[name], layer.lora_B[name]
-    if type(a) is not torch.nn.Linear or type(b) is not torch.nn.Linear:
-        return "where an adapter's matrices are not plain linear layers"
+    feature = unusual_feature(layer, name)
+    if feature is not None:
+        return feature
+    a, b, dropout = layer.lora_A[name], layer.lora_B[name], layer.lora_dropout[name]
     p = float(getattr(dropout, "p", 0.0)) if dropout.training else 0.0
     return Adapter(a.weight, b.weight, float(layer.scaling[name])), p
 

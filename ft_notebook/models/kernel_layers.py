@@ -13,6 +13,7 @@ import torch
 from peft.tuners.lora.bnb import Linear4bit
 from torch import Tensor
 
+from ft_notebook.models.adapter_features import unusual_feature
 from ft_notebook.models.ops import Kernels, Projection, QuantizedWeight, ShapeError
 from ft_notebook.models.projection_groups import Part, ProjectionGroup
 
@@ -82,16 +83,7 @@ class KernelLinear4bit(Linear4bit):  # type: ignore[misc]
             return "where several adapters are active at once"
         if name not in self.lora_A:
             return "where the active adapter leaves a layer alone"
-        if name in self.lora_variant:
-            return "where a variant of LoRA such as DoRA is used"
-        if self.lora_bias.get(name, False):
-            return "where the adapter has a bias"
-        dropout = self.lora_dropout[name]
-        if type(dropout) not in (torch.nn.Dropout, torch.nn.Identity):
-            return f"where dropout is a {type(dropout).__name__}"
-        if any(type(each[name]) is not torch.nn.Linear for each in (self.lora_A, self.lora_B)):
-            return "where an adapter's matrices are not plain linear layers"
-        return None
+        return unusual_feature(self, name)
 
     def _layout(self, x: Tensor) -> str | None:
         weight = self.base_layer.weight

@@ -18,9 +18,8 @@ from torch import Tensor
 pytest.importorskip("triton")
 sys.path.insert(0, str(Path(__file__).parents[1] / "kernels" / "interpreted"))
 
-from guarded import L2_BOUND, Guard, l2_error, quantize
+from guarded import L2_BOUND, Guard, all_guarded, l2_error, quantize
 
-from ft_kernels import buffers
 from ft_kernels.linear_cross_entropy.op import linear_cross_entropy
 from ft_kernels.lora_dropout.op import lora_dropout
 from ft_kernels.lora_dropout.reference import lora_dropout as dropped
@@ -40,13 +39,9 @@ HALVES = pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16], ids=s
 
 @pytest.fixture(autouse=True)
 def guarded(monkeypatch: pytest.MonkeyPatch) -> Iterator[Guard]:
-    """All that kernels write lies NaN-poisoned between canaries."""
-    guard = Guard()
-    monkeypatch.setattr(buffers, "empty", guard.empty)
-    buffers.release_scratch()
-    yield guard
-    buffers.release_scratch()
-    guard.check()
+    """See `all_guarded`."""
+    with all_guarded(monkeypatch) as guard:
+        yield guard
 
 
 @contextmanager

@@ -7,6 +7,9 @@ choose an operand layout that costs twice the instructions.
 import triton
 import triton.language as tl
 
+UNFUSED = {"enable_fp_fusion": False}
+"""How kernels that compute block scales are compiled: a fused multiply-add would change the bits, and W with them."""
+
 
 @triton.jit
 def nibbles(word):  # type: ignore[no-untyped-def]
@@ -50,7 +53,7 @@ def block_scale(block, absmax, nested_code, nested_absmax, offset, NESTED: tl.co
     """fp32 scales of the quantization blocks with these numbers.
 
     Nested: four 8-bit indices into `nested_code` a word of `absmax`, one second-level scale for 256 blocks. The product
-    and the sum round separately, as bitsandbytes does: compile with enable_fp_fusion=False.
+    and the sum round separately, as bitsandbytes does: compile with UNFUSED.
     """
     if NESTED:
         index = (tl.load(absmax + (block >> 2)) >> ((block & 3) * 8).to(tl.int32)) & 255

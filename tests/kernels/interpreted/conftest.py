@@ -22,19 +22,13 @@ collect_ignore_glob = [] if IS_INTERPRETED else ["test_*.py"]
 if IS_INTERPRETED:
     import bf16_interp
     import torch
-    from guarded import Guard
-
-    from ft_kernels import buffers
+    from guarded import Guard, all_guarded
 
     bf16_interp.install()
     torch.set_num_threads(1)
 
     @pytest.fixture
     def guarded(monkeypatch: pytest.MonkeyPatch) -> Iterator[Guard]:
-        """All that kernels write lies NaN-poisoned between canaries, which are looked at when the test ends."""
-        guard = Guard()
-        monkeypatch.setattr(buffers, "empty", guard.empty)
-        buffers.release_scratch()
-        yield guard
-        buffers.release_scratch()
-        guard.check()
+        """See `all_guarded`."""
+        with all_guarded(monkeypatch) as guard:
+            yield guard

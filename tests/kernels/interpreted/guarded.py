@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import bitsandbytes.functional as functional
+import pytest
 import torch
 from torch import Tensor
 
+from ft_kernels import buffers
 from ft_kernels.quantized import QuantizedWeight
 
 MARGIN_BYTES = 256
@@ -39,6 +44,17 @@ class Guard:
         for whole, size, canary in self._held:
             assert bool((whole[:MARGIN_BYTES] == canary).all()), f"written before a buffer of {size} bytes"
             assert bool((whole[MARGIN_BYTES + size:] == canary).all()), f"written behind a buffer of {size} bytes"
+
+
+@contextmanager
+def all_guarded(monkeypatch: pytest.MonkeyPatch) -> Iterator[Guard]:
+    """Within, all that kernels write lies NaN-poisoned between canaries, which are looked at when it ends."""
+    guard = Guard()
+    monkeypatch.setattr(buffers, "empty", guard.empty)
+    buffers.release_scratch()
+    yield guard
+    buffers.release_scratch()
+    guard.check()
 
 
 def quantize(

@@ -8,13 +8,12 @@ from typing import Any
 
 import torch
 
+from ft_kernels.nf4 import UNFUSED
 from ft_kernels.nf4_dequant.kernel import RUNTIME, dequantize
 
 CHUNKS = 128  # pieces of 64 elements a program: 16 words a thread in flight, as two 16-byte loads
 WARPS = 4
 STAGES = 1
-OPTIONS = {"enable_fp_fusion": False}
-"""A fused multiply-add would change the bits of nested block scales."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +55,7 @@ def _entry(config: Config) -> tuple[Any, ...]:
     scales = ("nested_code", "nested_absmax", "offset")
     absent: dict[str, Any] = {} if config.nested else dict.fromkeys(scales)
     types |= dict.fromkeys(scales, "*fp32:16") if config.nested else {}
-    return dequantize, types, config.constexprs | absent, WARPS, STAGES, config.name, OPTIONS
+    return dequantize, types, config.constexprs | absent, WARPS, STAGES, config.name, UNFUSED
 
 
 CONFIGS = [_entry(config) for config in TABLE.values()]

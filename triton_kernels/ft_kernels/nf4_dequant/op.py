@@ -7,7 +7,8 @@ import triton
 from torch import Tensor
 
 from ft_kernels import buffers
-from ft_kernels.nf4_dequant.configs import CHUNKS, OPTIONS, STAGES, WARPS, choose_config
+from ft_kernels.nf4 import UNFUSED
+from ft_kernels.nf4_dequant.configs import CHUNKS, STAGES, WARPS, choose_config
 from ft_kernels.nf4_dequant.kernel import dequantize
 from ft_kernels.quantized import QuantizedWeight, ShapeError
 
@@ -84,5 +85,5 @@ def _launch(
     config = choose_config(out.dtype, nested=nested_code is not None)
     dequantize[(triton.cdiv(pieces, CHUNKS),)](
         *pointers, chunks, pieces - 1, rest, shift,
-        **config.constexprs, num_warps=WARPS, num_stages=STAGES, **OPTIONS,
+        **config.constexprs, num_warps=WARPS, num_stages=STAGES, **UNFUSED,
     )

@@ -8,11 +8,10 @@ from typing import Any
 
 import triton.language as tl
 
+from ft_kernels.nf4 import UNFUSED
 from ft_kernels.qlora_linear.kernel import RUNTIME, backward_dx, forward
 
 SMALL_M = 32  # most rows of x for which the narrow tile is launched
-OPTIONS = {"enable_fp_fusion": False}
-"""A fused multiply-add would change the bits of nested block scales, and W with them."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +84,7 @@ def _entry(config: Config, dtype: str) -> tuple[Any, ...]:
     types = {name: _type(config, name, dtype) for name in config.kernel.arg_names if name not in constexprs}
     signature = {name: type_ for name, type_ in types.items() if type_ is not None}
     constexprs |= {name: None for name in types if name not in signature}
-    return (config.kernel, signature, constexprs, config.num_warps, config.num_stages, config.name(dtype), OPTIONS)
+    return (config.kernel, signature, constexprs, config.num_warps, config.num_stages, config.name(dtype), UNFUSED)
 
 
 CONFIGS = [_entry(config, dtype) for config in TABLE.values() for dtype in ("bf16", "fp16")]

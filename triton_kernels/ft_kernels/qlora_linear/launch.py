@@ -9,7 +9,8 @@ import torch
 import triton.language as tl
 from torch import Tensor
 
-from ft_kernels.qlora_linear.configs import OPTIONS, Config, choose_config
+from ft_kernels.nf4 import UNFUSED
+from ft_kernels.qlora_linear.configs import Config, choose_config
 from ft_kernels.qlora_linear.kernel import backward_dx, forward
 from ft_kernels.quantized import QuantizedWeight
 
@@ -102,5 +103,5 @@ def _segment(weight: QuantizedWeight, i: int, *, config: Config, size: int) -> d
 
 def _launch(config: Config, tiles: int, arguments: dict[str, Any], *, dtype: torch.dtype) -> None:
     accumulator = tl.float64 if dtype == torch.float64 else tl.float32
-    plan = {"num_warps": config.num_warps, "num_stages": config.num_stages, **OPTIONS}
+    plan = {"num_warps": config.num_warps, "num_stages": config.num_stages, **UNFUSED}
     config.kernel[(tiles,)](**arguments, **config.constexprs(accumulator), **plan)
