@@ -60,6 +60,7 @@ class PlanEvent(_Event):
     memory_low_bytes: int
     memory_expected_bytes: int
     memory_high_bytes: int
+    dense_bytes: int = 0       # of that, for 4-bit weights that are kept dequantized
     disk_bytes: int
     device: str
     precision: str

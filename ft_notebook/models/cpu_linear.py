@@ -96,7 +96,7 @@ def refusal(layers: Sequence[Any]) -> str | None:
             return f"a layer is tuned by {type(layer).__name__}"
         if base.weight.requires_grad or (base.bias is not None and base.bias.requires_grad):
             return "a base weight is trained"
-        if base.weight.device.type != "cpu":
+        if base.weight.device.type not in ("cpu", "meta"):
             return "a weight is not on the CPU"
         if _is_4bit(base) and getattr(base.weight, "quant_state", None) is None:
             return "a 4-bit weight is not quantized yet"

@@ -65,11 +65,11 @@ def use_cpu_path(model: Any, *, resident_bytes: int, notice: Callable[[str], Non
     resident_bytes: how much memory the dense values of 4-bit weights may take (see `dense_bytes`); layers beyond that
     are dequantized at each use. `notice` is told once why something stays plain.
     """
-    base = model.get_base_model() if hasattr(model, "get_base_model") else model
-    reason = _refusal(base)
+    reason = cpu_refusal(model)
     if reason is not None:
         notice(f"The CPU operators are not used: {reason}.")
         return None
+    base = _base(model)
     once, room = _Once(notice), Room(resident_bytes)
     _leave_the_file(base)
     decoder = getattr(base, base.base_model_prefix)
@@ -106,6 +106,10 @@ def _leave_the_file(base: Any) -> None:
                 parameter.data = parameter.data.clone()
 
 
+def _base(model: Any) -> Any:
+    return model.get_base_model() if hasattr(model, "get_base_model") else model
+
+
 class _Once:
     def __init__(self, notice: Callable[[str], None]) -> None:
         self._notice, self._said = notice, set[str]()
@@ -116,11 +120,15 @@ class _Once:
             self._notice(text)
 
 
-def _refusal(base: Any) -> str | None:
+def cpu_refusal(model: Any) -> str | None:
+    """Why a model on the CPU, or one without weights, cannot compute by the CPU operators, in words."""
+    if getattr(getattr(model, "active_peft_config", None), "is_prompt_learning", False):
+        return "the adapter puts tokens of its own in front"
+    base = _base(model)
     family, name = _class_of(base)
     if family not in FAMILIES:
         return f"{name} is no model that they know"
-    if any(parameter.device.type != "cpu" for parameter in base.parameters()):
+    if any(parameter.device.type not in ("cpu", "meta") for parameter in base.parameters()):
         return "the model is not on the CPU"
     if name not in ("GPT2LMHeadModel", f"{_class_name(family)}ForCausalLM"):
         return f"{name} is no model that they know"

@@ -23,6 +23,7 @@ from typing import Any
 import psutil
 from packaging.requirements import Requirement
 
+from ft_notebook import machine
 from ft_notebook.notebook.fronts import Front, front
 from ft_notebook.notebook.servers import ServerSeen, running_servers, see_server
 from ft_notebook.recipe.schema import DEFAULT_MODEL
@@ -79,12 +80,12 @@ def look() -> Environment:
     """Find out everything."""
     known = running_servers()
     asked = _at_once([_gpus, *((lambda info=info: see_server(info)) for info in known)])
-    memory, memory_free = _memory()
+    memory, memory_free = machine.memory()
     store = store_root()
     return Environment(
         front=front(), executor=_executor(), system=f"{platform.system()} {platform.machine()}",
         python=platform.python_version(), versions={name: _version(name) for name in SHOWN_PACKAGES}, unmet=_unmet(),
-        gpus=asked[0] or (), has_gpu_device=any(Path("/dev").glob("nvidia[0-9]*")), cores=_cores(),
+        gpus=asked[0] or (), has_gpu_device=any(Path("/dev").glob("nvidia[0-9]*")), cores=machine.cores(),
         cpu_features=_cpu_features(), is_x86=platform.machine().lower() in {"x86_64", "amd64"},
         memory_bytes=memory, memory_free_bytes=memory_free, store=store,
         is_store_writable=os.access(_existing(store), os.W_OK | os.X_OK), store_free_bytes=_disk_free(store),
@@ -177,25 +178,8 @@ def _is_importable(name: str) -> bool:
     return name in sys.modules or importlib.util.find_spec(name) is not None
 
 
-def _cores() -> float:
-    """Cores that this process may use, also inside a container."""
-    affinity = getattr(os, "sched_getaffinity", None)
-    cores = float(len(affinity(0)) if affinity is not None else os.cpu_count() or 1)
-    quota, _, period = _read("/sys/fs/cgroup/cpu.max").partition(" ")
-    return min(cores, int(quota) / int(period)) if quota.isdecimal() and period.isdecimal() else cores
-
-
-def _memory() -> tuple[float, float]:
-    """Bytes that there are and bytes that are free, also inside a container."""
-    memory = psutil.virtual_memory()
-    limit, used = _read("/sys/fs/cgroup/memory.max"), _read("/sys/fs/cgroup/memory.current")
-    if limit.isdecimal() and used.isdecimal():
-        return min(memory.total, int(limit)), min(memory.available, max(0, int(limit) - int(used)))
-    return memory.total, memory.available
-
-
 def _cpu_features() -> tuple[str, ...]:
-    found = re.search(r"^flags\s*:(.*)$", _read("/proc/cpuinfo"), re.MULTILINE)
+    found = re.search(r"^flags\s*:(.*)$", machine.read("/proc/cpuinfo"), re.MULTILINE)
     flags = set(found[1].split()) if found else set()
     return tuple(name for flag, name in _FEATURES.items() if flag in flags)
 
@@ -210,10 +194,3 @@ def _disk_free(path: Path) -> float | None:
 def _existing(path: Path) -> Path:
     """The path, or the nearest folder above it that is there."""
     return next(folder for folder in (path, *path.parents) if folder.exists() or folder == folder.parent)
-
-
-def _read(path: str) -> str:
-    try:
-        return Path(path).read_text(encoding="utf-8", errors="replace").strip()
-    except OSError:
-        return ""

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from ft_notebook.events import Event, MessageEvent
 from ft_notebook.hooks import Method
-from ft_notebook.models.load import device_name
+from ft_notebook.models.cpu_path import CpuPath, use_cpu_path
+from ft_notebook.models.cpu_path import dense_bytes as weight_bytes_dense
+from ft_notebook.models.load import device_name, resolve_precision
 from ft_notebook.models.ops import Kernels, choose_kernels
 from ft_notebook.recipe.schema import Recipe
 from ft_notebook.train.kernel_loss import Head, KernelLoss, head_of
 
 CODE = "kernels"
+TITLE = "Kernels."
 
 
 @dataclass(frozen=True)
@@ -22,16 +26,16 @@ class RunKernels:
 
     loss: KernelLoss | None = None
     has_liger: bool = False
+    cpu_path: CpuPath | None = None
 
 
-def start_kernels(model: Any, recipe: Recipe, method: Method, *, say: Callable[[Event], object],
+def start_kernels(model: Any, recipe: Recipe, method: Method, *, dense_bytes: int, say: Callable[[Event], object],
                   told: Iterable[Event] = ()) -> RunKernels:
-    """Have a loaded model compute by kernels, where the recipe and the device allow it.
+    """Have a loaded model compute by kernels, or by the CPU operators, where the recipe and the device allow it.
 
-    told: what the run has said before, which is not said again.
+    dense_bytes: of memory that 4-bit weights may take dequantized on a CPU. told: what the run has said before,
+    which is not said again.
     """
-    if not method.is_quantized:
-        return RunKernels()
     said = {event.text for event in told if isinstance(event, MessageEvent) and event.code == CODE}
 
     def notice(title: str, text: str) -> None:
@@ -39,15 +43,44 @@ def start_kernels(model: Any, recipe: Recipe, method: Method, *, say: Callable[[
             said.add(text)
             say(MessageEvent(level="info", code=CODE, title=title, text=text))
 
-    kernels = choose_kernels(recipe.kernels, device=device_name(), notice=notice)
+    if takes_cpu_path(recipe, method):
+        path = use_cpu_path(model, resident_bytes=dense_bytes, notice=partial(notice, TITLE))
+        if path is not None:
+            notice(TITLE, f"The CPU operators compute, without padding{_kept(model, dense_bytes)}.")
+        return RunKernels(cpu_path=path)
+    kernels = _kernels(recipe, method, notice)
     if kernels is None:
         return RunKernels()
     from ft_notebook.models.kernel_layers import use_kernels
 
     layers = use_kernels(model, kernels)
     loss, by = _loss(model, kernels)
-    notice("Kernels.", f"{layers}; {by}; {_others(kernels)}.")
+    notice(TITLE, f"{layers}; {by}; {_others(kernels)}.")
     return RunKernels(loss, kernels.liger is not None)
+
+
+def takes_cpu_path(recipe: Recipe, method: Method) -> bool:
+    """Whether a run computes by the CPU operators, if its model is one that they know.
+
+    A plugin's kernel for a CPU goes first. They compute in float32.
+    """
+    return device_name() == "cpu" and recipe.kernels.mode != "off" and \
+        resolve_precision(recipe.train.precision) == "fp32" and \
+        _kernels(recipe, method, lambda title, text: None) is None
+
+
+def _kernels(recipe: Recipe, method: Method, notice: Callable[[str, str], None]) -> Kernels | None:
+    return choose_kernels(recipe.kernels, device=device_name(), notice=notice) if method.is_quantized else None
+
+
+def _kept(model: Any, dense_bytes: int) -> str:
+    """What of the 4-bit weights is kept dequantized, in words."""
+    whole = weight_bytes_dense(model)
+    if not whole:
+        return ""
+    if dense_bytes >= whole:
+        return f"; the 4-bit weights are dequantized once, into {whole / 1e6:,.0f} MB"
+    return "; the 4-bit weights are dequantized layer by layer, as they are used"
 
 
 def _loss(model: Any, kernels: Kernels) -> tuple[KernelLoss | None, str]:

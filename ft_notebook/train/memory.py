@@ -6,18 +6,18 @@ of runs of the embedded model on a CPU. Imports no torch.
 
 from __future__ import annotations
 
+import re
 import resource
 import sys
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-import psutil
+from ft_notebook.machine import memory, read
 
 _NF4_BYTES = 0.5 + 1 / 64 + 4 / 16384      # code, absmax in 8 bit, nested absmax
 _NF4_FLAT_BYTES = 0.5 + 4 / 64
 _PROCESS_BYTES = {"cpu": 1_150_000_000, "cuda": 600_000_000}   # interpreter, torch and libraries; CUDA context
-_CGROUP_LIMIT = Path("/sys/fs/cgroup/memory.max")             # a number, or "max"
+CHUNK_BYTES = 48 * 2**20                   # of logits, which the CPU operators compute a chunk of at a time
 _KEPT_LINEAR_INPUTS = 2.0                  # copies of a linear layer's input that PEFT's forward keeps
 
 
@@ -32,6 +32,8 @@ class ModelShape:
     hidden: int
     intermediate: int
     vocabulary: int
+    queries: int                # outputs of the projection that makes them, all heads
+    keys: int                   # the same of keys, and of values
 
 
 @dataclass(frozen=True)
@@ -46,7 +48,8 @@ class MemoryEstimate:
 def shape_of(model: Any, *, quantized_parameters: int, trainable_parameters: int) -> ModelShape:
     """The shape of a transformers model, also of one without weights."""
     config = model.config.get_text_config()
-    hidden = int(config.hidden_size)
+    hidden, heads = int(config.hidden_size), int(config.num_attention_heads)
+    head_dim = int(getattr(config, "head_dim", None) or hidden // heads)
     return ModelShape(
         total_parameters=sum(p.numel() for p in model.parameters()),
         quantized_parameters=quantized_parameters,
@@ -55,6 +58,8 @@ def shape_of(model: Any, *, quantized_parameters: int, trainable_parameters: int
         hidden=hidden,
         intermediate=int(getattr(config, "intermediate_size", None) or 4 * hidden),
         vocabulary=int(config.vocab_size),
+        queries=heads * head_dim,
+        keys=int(getattr(config, "num_key_value_heads", None) or heads) * head_dim,
     )
 
 
@@ -86,11 +91,39 @@ def estimate_memory(
     )
 
 
+def estimate_cpu_memory(
+    shape: ModelShape, *, dense_bytes: int, is_double_quant: bool, rows: int, is_checkpointing: bool,
+) -> MemoryEstimate:
+    """Peak memory of training by the CPU operators, in float32.
+
+    rows: tokens of the largest batch, its shared opening counted once. dense_bytes: of 4-bit weights that are kept
+    dequantized; 0 if each is dequantized at its use.
+    """
+    per_weight = _NF4_BYTES if is_double_quant else _NF4_FLAT_BYTES
+    weights = (shape.total_parameters - shape.quantized_parameters) * 4 + shape.quantized_parameters * per_weight
+    optimizer = shape.trainable_parameters * 12
+    gate_up = 2 * shape.intermediate
+    # Kept of a layer: both norms' results, the layer's two sums, q k v and attention's output, gate and up.
+    per_layer = 4 * (4 * shape.hidden + 2 * shape.queries + 2 * shape.keys + gate_up)
+    boundaries = 4 * shape.hidden * shape.layers if is_checkpointing else 0
+    activations = rows * ((1 if is_checkpointing else shape.layers) * per_layer + boundaries)
+    working = rows * 4 * (2 * gate_up + shape.hidden) + CHUNK_BYTES
+    if shape.quantized_parameters and not dense_bytes:
+        working += 2 * 4 * gate_up * shape.hidden
+    certain = weights + dense_bytes + optimizer + _PROCESS_BYTES["cpu"]
+    expected = certain + activations + working
+    return MemoryEstimate(int(certain + 0.8 * activations), int(expected), int(expected + 0.3 * activations))
+
+
 def peak_memory_bytes() -> int:
     """Peak memory of this process so far: on the GPU where there is one, else resident."""
     torch = sys.modules.get("torch")
     if torch is not None and torch.cuda.is_available():
         return int(torch.cuda.max_memory_allocated())
+    # Not ru_maxrss where there is another way: on Linux it starts with the peak of the process that started this one.
+    known = re.search(r"^VmHWM:\s*(\d+) kB", read("/proc/self/status"), re.MULTILINE)
+    if known:
+        return int(known[1]) * 1024
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024
 
@@ -99,13 +132,11 @@ def memory_available_bytes(device: str) -> int:
     """Free memory of the device now."""
     if device == "cuda":
         return int(sys.modules["torch"].cuda.mem_get_info()[0])
-    return int(psutil.virtual_memory().available)
+    return memory()[1]
 
 
 def memory_total_bytes(device: str) -> int:
     """Memory of the device, or what a container's limit leaves of it."""
     if device == "cuda":
         return int(sys.modules["torch"].cuda.get_device_properties(0).total_memory)
-    total = int(psutil.virtual_memory().total)
-    limit = _CGROUP_LIMIT.read_text().strip() if _CGROUP_LIMIT.exists() else ""
-    return min(total, int(limit)) if limit.isdigit() else total
+    return memory()[0]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -11,14 +12,25 @@ from ft_notebook.data.examples import EncodedExample
 from ft_notebook.events import PlanEvent
 from ft_notebook.hooks import Method
 from ft_notebook.models.catalog import LocalModel
+from ft_notebook.models.cpu_path import cpu_refusal
 from ft_notebook.models.load import DTYPES, Precision, device_name, load_meta_model
 from ft_notebook.plugins import guarded
 from ft_notebook.recipe.schema import Recipe
 from ft_notebook.train.encode import EncodedData
-from ft_notebook.train.memory import estimate_memory, memory_available_bytes, shape_of
+from ft_notebook.train.kernels import takes_cpu_path
+from ft_notebook.train.memory import (
+    MemoryEstimate,
+    ModelShape,
+    estimate_cpu_memory,
+    estimate_memory,
+    memory_available_bytes,
+    shape_of,
+)
+from ft_notebook.train.packed import pack
 from ft_notebook.train.schedule import Schedule
 
 _OPTIMIZER_FACTOR = 3   # a checkpoint holds the trained weights and their two moments
+_FREE_SHARE = 0.75      # of the free memory, that a plan with dequantized weights may take
 _OTHER_CHECKPOINT_BYTES = 5_000_000   # tokenizer, random states, settings
 
 
@@ -30,17 +42,22 @@ def plan_of(recipe: Recipe, model: LocalModel, method: Method, data: EncodedData
     adapted = guarded("method", method.name, method.apply, meta, recipe.method)
     trainable = sum(p.numel() for p in adapted.parameters() if p.requires_grad)
     shape = shape_of(adapted, quantized_parameters=quantized, trainable_parameters=trainable)
+    device = device_name()
     widths = [max(data.train_tokens[i].tokens for i in batch) * len(batch) for batch in schedule.batches]
     largest = schedule.batches[widths.index(max(widths))]
     longest = max(example.tokens for example in data.train_tokens)
-    memory = estimate_memory(
-        shape, device=device_name(), bytes_per_value=DTYPES[precision].itemsize,
-        is_double_quant=recipe.method.double_quant, batch_tokens=max(widths),
-        trained_positions=_trained_positions([data.train_tokens[i] for i in largest]) * len(largest),
-        is_checkpointing=recipe.train.gradient_checkpointing,
-    )
+    free = memory_available_bytes(device)
+    dense_bytes = 0
+    if takes_cpu_path(recipe, method) and cpu_refusal(adapted) is None:
+        memory, dense_bytes = _on_cpu(shape, recipe, data, schedule, free=free)
+    else:
+        memory = estimate_memory(
+            shape, device=device, bytes_per_value=DTYPES[precision].itemsize,
+            is_double_quant=recipe.method.double_quant, batch_tokens=max(widths),
+            trained_positions=_trained_positions([data.train_tokens[i] for i in largest]) * len(largest),
+            is_checkpointing=recipe.train.gradient_checkpointing,
+        )
     warnings = list(notes)
-    free = memory_available_bytes(device_name())
     if memory.expected_bytes > free:
         warnings.append(
             f"This run is expected to need {memory.expected_bytes / 1e9:.1f} GB of memory and {free / 1e9:.1f} GB are "
@@ -60,10 +77,30 @@ def plan_of(recipe: Recipe, model: LocalModel, method: Method, data: EncodedData
         evaluations=len(schedule.evaluation_steps) if data.heldout else 0,
         batch_size=recipe.train.batch_size, accumulate=recipe.train.accumulate,
         memory_low_bytes=memory.low_bytes, memory_expected_bytes=memory.expected_bytes,
-        memory_high_bytes=memory.high_bytes,
+        memory_high_bytes=memory.high_bytes, dense_bytes=dense_bytes,
         disk_bytes=checkpoint_bytes(trainable) * (recipe.train.keep_checkpoints + 2) + trainable * 4,
-        device=device_name(), precision=precision, notes=warnings,
+        device=device, precision=precision, notes=warnings,
     )
+
+
+def _on_cpu(shape: ModelShape, recipe: Recipe, data: EncodedData, schedule: Schedule, *,
+            free: int) -> tuple[MemoryEstimate, int]:
+    """Memory of a run by the CPU operators, and what of it 4-bit weights take that are kept dequantized.
+
+    They are kept so where that leaves a quarter of the free memory, and else dequantized at each use; the recipe's
+    `kernels: dequantize` and `kernels: fused` decide it.
+    """
+    batches = [[data.train_tokens[i] for i in batch] for batch in schedule.batches]
+    largest = max(batches, key=lambda batch: sum(example.tokens for example in batch))
+    estimate = partial(
+        estimate_cpu_memory, shape, is_double_quant=recipe.method.double_quant,
+        rows=pack(largest, share_prefix=True).rows.total, is_checkpointing=recipe.train.gradient_checkpointing)
+    whole = 4 * shape.quantized_parameters
+    dense = estimate(dense_bytes=whole)
+    mode = recipe.kernels.mode
+    if mode == "dequantize" or (mode == "auto" and dense.expected_bytes <= _FREE_SHARE * free):
+        return dense, whole
+    return estimate(dense_bytes=0), 0
 
 
 def checkpoint_bytes(trainable_parameters: int) -> int:

@@ -19,7 +19,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import IO, Any, Literal
 
-from ft_notebook import errors
+from ft_notebook import errors, machine
 from ft_notebook.errors import RunError, UserError
 from ft_notebook.events import ErrorEvent, MessageEvent, PlanEvent, StateEvent
 from ft_notebook.store.runs import RunFolder
@@ -190,6 +190,9 @@ def _environment() -> dict[str, str]:
     if sys.platform == "linux" and "glibc.malloc.hugetlb" not in environment.get("GLIBC_TUNABLES", ""):
         tunables = [*filter(None, [environment.get("GLIBC_TUNABLES")]), "glibc.malloc.hugetlb=1"]
         environment["GLIBC_TUNABLES"] = ":".join(tunables)      # large pages: faster matrix products on a CPU
+    if machine.is_limited():
+        # Libraries start a thread for every core that they see, and these would wait for each other.
+        environment.setdefault("OMP_NUM_THREADS", str(max(1, int(machine.cores()))))
     package_root = str(Path(errors.__file__).parents[1])
     if package_root not in {sysconfig.get_path("purelib"), sysconfig.get_path("platlib")}:
         # A source checkout that is importable here by its path must be so in the child as well.

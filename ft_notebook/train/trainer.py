@@ -10,7 +10,7 @@ import inspect
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch.optim.lr_scheduler import LambdaLR
@@ -22,11 +22,13 @@ from ft_notebook.models.load import Precision, device_name
 from ft_notebook.recipe.schema import TrainSection
 from ft_notebook.train.kernel_loss import IGNORED
 from ft_notebook.train.kernels import RunKernels
+from ft_notebook.train.packed import PackedBatch, pack, packed_loss
 from ft_notebook.train.schedule import Schedule, learning_rate_factor
 
 LIGER = {"rope": True, "rms_norm": True, "swiglu": True, "cross_entropy": False, "fused_linear_cross_entropy": False}
 """What of liger-kernel computes; the loss is ours."""
 TRAINED_TOKENS = "trained_tokens"   # of a batch, counted where it is collated
+PACKED = "packed"                   # the batch as the CPU path takes it
 
 
 class ScheduledBatches(Sampler[list[int]]):
@@ -57,7 +59,7 @@ class ScheduledTrainer(SFTTrainer):  # type: ignore[misc]
         self._schedule, self._decay = schedule, decay
         self._encoded = encoded
         self._on_loss = on_loss
-        self._kernel_loss = kernels.loss
+        self._kernel_loss, self._cpu_path = kernels.loss, kernels.cpu_path
         self._takes_positions = "logits_to_keep" in inspect.signature(type(_base(self.model)).forward).parameters
         self.model_accepts_loss_kwargs = True  # compute_loss divides by the trained tokens of the whole step
 
@@ -65,10 +67,15 @@ class ScheduledTrainer(SFTTrainer):  # type: ignore[misc]
         loader: DataLoader[Any] = DataLoader(
             list(self._encoded),  # type: ignore[arg-type]
             batch_sampler=ScheduledBatches(self._schedule.batches),
-            collate_fn=lambda batch: collate(batch, pad_id=self.processing_class.pad_token_id),
+            collate_fn=self._collate,
             generator=torch.Generator(),  # its own, so that making an iterator draws nothing from the run's
         )
         return self.accelerator.prepare(loader)  # type: ignore[no-any-return]
+
+    def _collate(self, batch: Sequence[EncodedExample]) -> dict[str, Any]:
+        if self._cpu_path is not None:
+            return collate_packed(batch, share_prefix=not self._cpu_path.noisy)
+        return collate(batch, pad_id=self.processing_class.pad_token_id)
 
     def create_scheduler(self, num_training_steps: int, optimizer: torch.optim.Optimizer | None = None) -> LambdaLR:
         factor = partial(learning_rate_factor, steps=num_training_steps, kind=self._decay,
@@ -82,9 +89,11 @@ class ScheduledTrainer(SFTTrainer):  # type: ignore[misc]
                      num_items_in_batch: torch.Tensor | int | None = None) -> Any:
         """Mean cross entropy over the trained tokens of the optimizer step; the head runs on their positions only."""
         trained = int(inputs.pop(TRAINED_TOKENS))
-        if return_outputs or not self._takes_positions:
+        if self._cpu_path is not None:
+            loss = packed_loss(self._cpu_path, cast(PackedBatch, inputs[PACKED]), num_items_in_batch)
+        elif return_outputs or not self._takes_positions:
             return super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
-        if self._kernel_loss is not None and trained:
+        elif self._kernel_loss is not None and trained:
             with self.accelerator.autocast():   # which is around the forward of the whole model only
                 loss = self._kernel_loss(inputs, num_items_in_batch, trained=trained)
         else:
@@ -130,6 +139,13 @@ def collate(batch: Sequence[EncodedExample], *, pad_id: int) -> dict[str, Any]:
             TRAINED_TOKENS: int((labels[:, 1:] != IGNORED).sum())}
 
 
+def collate_packed(batch: Sequence[EncodedExample], *, share_prefix: bool) -> dict[str, Any]:
+    """The batch without padding, and labels int64 [1, 1 + trained tokens], for the Trainer counts those."""
+    packed = pack(batch, share_prefix=share_prefix)
+    labels = torch.cat([torch.tensor([IGNORED]), packed.targets_N.repeat_interleave(packed.counts_N)])
+    return {"input_ids": packed.input_ids_1T, "labels": labels[None], PACKED: packed, TRAINED_TOKENS: packed.trained}
+
+
 def training_arguments(train: TrainSection, schedule: Schedule, *, folder: Path, precision: Precision,
                        has_liger: bool = False) -> SFTConfig:
     """The recipe in TRL's words. Checkpoints, evaluation and logs are the conductor's."""
@@ -141,7 +157,7 @@ def training_arguments(train: TrainSection, schedule: Schedule, *, folder: Path,
         learning_rate=train.learning_rate,
         weight_decay=train.weight_decay,
         max_grad_norm=train.max_grad_norm,
-        optim="adamw_torch",
+        optim="adamw_torch_fused",
         seed=train.seed,
         data_seed=train.seed,
         bf16=precision == "bf16",

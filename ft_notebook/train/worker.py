@@ -177,7 +177,8 @@ class Worker:
             importlib.import_module(module)
         transformers.set_seed(self._recipe.train.seed)
         model = setting.load_trainable()
-        kernels = start_kernels(model, self._recipe, setting.method, say=self.say, told=self._run.events())
+        kernels = start_kernels(model, self._recipe, setting.method, dense_bytes=setting.plan.dense_bytes,
+                                say=self.say, told=self._run.events())
         self._inbox.give_way()
         told = effective_events(self._run.events())
         self._watcher = Watcher(

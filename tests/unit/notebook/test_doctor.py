@@ -15,7 +15,8 @@ from types import SimpleNamespace
 import pytest
 
 import ft_notebook
-from ft_notebook.notebook import environment, servers
+from ft_notebook import machine
+from ft_notebook.notebook import servers
 from ft_notebook.notebook.doctor import SIGNS, Diagnosis, Finding, judge
 from ft_notebook.notebook.environment import Environment, Gpu, look, parse_gpus, unmet_of
 from ft_notebook.notebook.fronts import front_of
@@ -235,7 +236,7 @@ def test_a_store_that_cannot_be_made_is_found_out_without_making_it(tmp_path, mo
 def test_a_container_has_only_the_cores_and_memory_it_was_given(monkeypatch):
     given = {"/sys/fs/cgroup/cpu.max": "150000 100000", "/sys/fs/cgroup/memory.max": str(2**30),
              "/sys/fs/cgroup/memory.current": str(2**29)}
-    monkeypatch.setattr(environment, "_read", lambda path: given.get(path, ""))
+    monkeypatch.setattr(machine, "read", lambda path: given.get(path, ""))
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(16)), raising=False)
     found = look()
     assert (found.cores, found.memory_bytes, found.memory_free_bytes) == (1.5, 2**30, 2**29)

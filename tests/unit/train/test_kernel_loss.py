@@ -112,17 +112,19 @@ def test_what_serves_is_said_in_one_sentence(model, monkeypatch, has_loss):
     monkeypatch.setattr(kernels, "device_name", lambda: "cpu")
     said: list[Any] = []
     recipe = Recipe(data={"source": "x"}, method=MethodSection())
-    started = kernels.start_kernels(model, recipe, SimpleNamespace(is_quantized=True), say=said.append)
+    quantized = SimpleNamespace(is_quantized=True)
+    started = kernels.start_kernels(model, recipe, quantized, dense_bytes=0, say=said.append)
     by = "the loss by `plain_loss`, without logits in memory" if has_loss else "the loss by PyTorch"
     assert [(event.level, event.code, event.title) for event in said] == [("info", "kernels", "Kernels.")]
     assert said[0].text == (f"0 layers in 4 bit by `plain_linear`; {by}; norms, rotations and activations by PyTorch.")
     assert (started.loss is not None, started.has_liger) == (has_loss, False)
     again: list[Any] = []
-    kernels.start_kernels(model, recipe, SimpleNamespace(is_quantized=True), say=again.append,
+    kernels.start_kernels(model, recipe, quantized, dense_bytes=0, say=again.append,
                           told=[MessageEvent(level="info", text="other"), *said])
     assert again == []
-    assert kernels.start_kernels(model, recipe, SimpleNamespace(is_quantized=False), say=again.append).loss is None
-    assert again == []
+    plain = SimpleNamespace(is_quantized=False)
+    assert kernels.start_kernels(model, recipe, plain, dense_bytes=0, say=again.append) == kernels.RunKernels()
+    assert [event.text for event in again] == ["The CPU operators are not used: a base weight is trained."]
 
 
 def test_liger_gets_what_is_not_ours_and_only_where_it_serves(tmp_path):

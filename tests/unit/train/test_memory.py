@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from dataclasses import replace
 
 import pytest
@@ -9,7 +11,8 @@ import pytest
 from ft_notebook.train.memory import ModelShape, estimate_memory
 
 SMOL = ModelShape(total_parameters=134_515_008, quantized_parameters=106_168_320, trainable_parameters=4_884_480,
-                  layers=30, hidden=576, intermediate=1536, vocabulary=49152)
+                  layers=30, hidden=576, intermediate=1536, vocabulary=49152, queries=576,
+                  keys=192)
 
 
 def estimate(shape=SMOL, **changes):
@@ -40,3 +43,11 @@ def test_a_trained_parameter_costs_sixteen_bytes_in_all():
     more = estimate(replace(SMOL, total_parameters=SMOL.total_parameters + 1000,
                             trainable_parameters=SMOL.trainable_parameters + 1000))
     assert more.expected_bytes - estimate().expected_bytes == 16_000
+
+
+def test_the_peak_is_that_of_this_process_and_not_of_its_parent():
+    code = "from ft_notebook.train.memory import peak_memory_bytes; print(peak_memory_bytes())"
+    ballast = bytearray(400_000_000)
+    ballast[::4096] = b"x" * len(ballast[::4096])
+    peak = int(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout)
+    assert 5_000_000 < peak < 200_000_000

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from ft_notebook import machine
 from ft_notebook.errors import RunError, UserError
 from ft_notebook.events import StateEvent
 from ft_notebook.recipe.schema import Recipe
@@ -185,3 +186,15 @@ def test_a_child_finds_this_package_and_keeps_what_the_user_set(run, module, mon
     assert '"HF_HOME": "/somewhere"' in shown and '"TOKENIZERS_PARALLELISM": "false"' in shown
     if sys.platform == "linux":
         assert '"GLIBC_TUNABLES": "glibc.malloc.check=0:glibc.malloc.hugetlb=1"' in shown
+
+
+def test_a_container_gets_no_more_threads_than_it_has_cores(monkeypatch):
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    monkeypatch.setattr(machine, "read", lambda path: "150000 100000" if path.endswith("cpu.max") else "")
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(16)), raising=False)
+    assert supervise._environment()["OMP_NUM_THREADS"] == "1"
+    monkeypatch.setenv("OMP_NUM_THREADS", "3")
+    assert supervise._environment()["OMP_NUM_THREADS"] == "3"
+    monkeypatch.delenv("OMP_NUM_THREADS")
+    monkeypatch.setattr(machine, "read", lambda path: "max 100000")
+    assert "OMP_NUM_THREADS" not in supervise._environment()

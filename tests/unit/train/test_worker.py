@@ -104,15 +104,15 @@ def test_a_number_that_is_not_finite_stops_before_the_optimizer(run, monkeypatch
     taken: list[int] = []
     step = torch.optim.AdamW.step
     monkeypatch.setattr(torch.optim.AdamW, "step", lambda self, *a, **k: (taken.append(1), step(self, *a, **k))[1])
-    plain = trainer.masked_loss
+    plain = trainer.packed_loss
 
-    def poisoned(model, inputs, items):
-        loss = plain(model, inputs, items)
+    def poisoned(path, batch, items):
+        loss = plain(path, batch, items)
         if len(taken) < 3:
             return loss
         return loss * float("nan") if where == "loss" else loss + loss.sub(loss.detach()).sqrt()
 
-    monkeypatch.setattr(trainer, "masked_loss", poisoned)
+    monkeypatch.setattr(trainer, "packed_loss", poisoned)
     worker.main([str(run.path)])
     assert run.state() == "failed"
     error = run.error()
@@ -142,7 +142,7 @@ def test_memory_that_is_not_enough_names_what_to_change(run, monkeypatch):
     def no_memory(*arguments):
         raise torch.OutOfMemoryError("CUDA out of memory")
 
-    monkeypatch.setattr(trainer, "masked_loss", no_memory)
+    monkeypatch.setattr(trainer, "packed_loss", no_memory)
     worker.main([str(run.path)])
     assert run.error().kind == "OutOfMemoryError"
     assert "batch_size: 2, accumulate: 2" in run.error().text

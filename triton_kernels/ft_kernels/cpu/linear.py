@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ft_kernels.cpu.product import product
 from ft_kernels.cpu.weights import Weight
 
 
@@ -77,13 +78,12 @@ def low_rank(group: LinearGroup, matrices: Sequence[Tensor], dtype: torch.dtype)
 def linear_forward(x_TK: Tensor, branch_TK: Tensor, group: LinearGroup, lora: LowRank) -> tuple[Tensor, Tensor | None]:
     """y [T, sum N] and what is kept of the adapters, branch A^T [T, sum R]."""
     weight_NK = group.weight.dense(x_TK.dtype)
-    if group.bias_N is None:
-        y_TN = torch.mm(x_TK, weight_NK.t())
-    else:
-        y_TN = torch.addmm(group.bias_N.to(x_TK.dtype), x_TK, weight_NK.t())
+    y_TN = product(x_TK, weight_NK)
+    if group.bias_N is not None:
+        y_TN += group.bias_N.to(x_TK.dtype)
     if lora.a_RK is None:
         return y_TN, None
-    xa_TR = torch.mm(branch_TK, lora.a_RK.t())
+    xa_TR = product(branch_TK, lora.a_RK)
     for b_NR, columns, ranks, scale in zip(lora.b_NR, lora.columns, lora.ranks, lora.scales, strict=True):
         y_TN[:, columns].addmm_(xa_TR[:, ranks], b_NR.t(), alpha=scale)
     return y_TN, xa_TR
@@ -104,7 +104,7 @@ def output_gradients(
 
 def input_gradient(dy_TN: Tensor, group: LinearGroup, lora: LowRank, dyb_TR: Tensor | None) -> Tensor:
     """dx [T, K]; with the adapters' part, if `dyb_TR` is given."""
-    dx_TK = torch.mm(dy_TN, group.weight.dense(dy_TN.dtype))
+    dx_TK = product(dy_TN, group.weight.dense(dy_TN.dtype).t())
     if dyb_TR is not None and lora.a_RK is not None:
         dx_TK.addmm_(dyb_TR, lora.a_RK)
     return dx_TK

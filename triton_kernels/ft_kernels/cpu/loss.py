@@ -10,6 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ft_kernels.cpu.product import product
+
 _CHUNK_BYTES = 48 * 2**20    # of logits; more would stay outside the caches anyway
 _INNER_ROWS = 8              # whose logits pass through the caches together while their softmax is made
 
@@ -37,13 +39,13 @@ class _LinearCrossEntropy(torch.autograd.Function):
         rows = max(1, _CHUNK_BYTES // (weight.shape[0] * wide.itemsize))
         for start in range(0, hidden.shape[0], rows):
             part = slice(start, start + rows)
-            logits = torch.mm(hidden[part], weight.t()).to(wide)
+            logits = product(hidden[part], weight).to(wide)
             for inner in range(0, logits.shape[0], _INNER_ROWS):
                 some = slice(inner, inner + _INNER_ROWS)
                 total += _softmax_rows(logits[some], targets[part][some],
                                        None if weights is None else weights[part][some], softcap)
             if grad is not None:
-                torch.mm(logits.to(hidden.dtype), weight, out=grad[part])
+                grad[part] = product(logits.to(hidden.dtype), weight.t())
         ctx.save_for_backward(grad)
         return total.to(wide)
 

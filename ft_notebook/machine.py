@@ -1,0 +1,41 @@
+"""What this process may use of the machine, also inside a container. Imports no torch."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import psutil
+
+_CGROUP = "/sys/fs/cgroup"
+
+
+def cores() -> float:
+    """Cores that this process may use; a container's limit may be a fraction."""
+    affinity = getattr(os, "sched_getaffinity", None)
+    found = float(len(affinity(0)) if affinity is not None else os.cpu_count() or 1)
+    quota, _, period = read(f"{_CGROUP}/cpu.max").partition(" ")
+    return min(found, int(quota) / int(period)) if quota.isdecimal() and period.isdecimal() else found
+
+
+def is_limited() -> bool:
+    """Whether a container's limit leaves fewer cores than libraries see, which start a thread for each."""
+    affinity = getattr(os, "sched_getaffinity", None)
+    return affinity is not None and cores() < len(affinity(0))
+
+
+def memory() -> tuple[int, int]:
+    """Bytes that there are and bytes that are free."""
+    found = psutil.virtual_memory()
+    limit, used = read(f"{_CGROUP}/memory.max"), read(f"{_CGROUP}/memory.current")
+    if limit.isdecimal() and used.isdecimal():
+        return min(found.total, int(limit)), min(found.available, max(0, int(limit) - int(used)))
+    return found.total, found.available
+
+
+def read(path: str) -> str:
+    """A file's text without the end of its line; empty if it cannot be read."""
+    try:
+        return Path(path).read_text(encoding="utf-8", errors="replace").strip()
+    except OSError:
+        return ""
