@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 import psutil
@@ -29,7 +30,10 @@ def memory() -> tuple[int, int]:
     found = psutil.virtual_memory()
     limit, used = read(f"{_CGROUP}/memory.max"), read(f"{_CGROUP}/memory.current")
     if limit.isdecimal() and used.isdecimal():
-        return min(found.total, int(limit)), min(found.available, max(0, int(limit) - int(used)))
+        # Pages of files that nobody needs are counted as used, and given up as soon as memory is wanted.
+        idle = re.search(r"^inactive_file (\d+)$", read(f"{_CGROUP}/memory.stat"), re.MULTILINE)
+        kept = int(used) - (int(idle[1]) if idle else 0)
+        return min(found.total, int(limit)), min(found.available, max(0, int(limit) - kept))
     return found.total, found.available
 
 

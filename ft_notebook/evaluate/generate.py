@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import inspect
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -17,9 +17,13 @@ if TYPE_CHECKING:
     import torch
 
     from ft_notebook.data.examples import EncodedExample
+    from ft_notebook.evaluate.opening import Opening
 
 Progress = Callable[[int, int], None]
-"""Called with the number of examples done and their total, after each batch."""
+"""Called with the number of examples done and their total, whenever some more are."""
+
+Told = Callable[[int, str], None]
+"""Called with a prompt's index and its answer as soon as that is there, in whatever order."""
 
 LONGEST_ANSWER = 512
 LOGIT_CELLS = 2**26  # logits of one batch at most, unless one example alone needs more: 256 MiB in float32
@@ -37,30 +41,35 @@ def answer_budget(targets_token_counts: Sequence[int]) -> int:
 
 def answer_all(
     model: Any, tokenizer: Any, prompts: Sequence[str], *,
-    max_new_tokens: int, batch_size: int = 16, on_progress: Progress | None = None,
+    max_new_tokens: int, batch_size: int = 64, on_progress: Progress | None = None, on_answer: Told | None = None,
 ) -> list[str]:
     """Greedy answers to rendered prompts, in the prompts' order, without special tokens.
 
-    An answer ends at any end-of-turn token or after max_new_tokens. Longest prompts run first, so that what
+    An answer ends at any end-of-turn token or after max_new_tokens. Longest prompts are read first, so that what
     does not fit in memory fails at once.
+
+    In float32 and wider the tokens are those of `generate` on one prompt at a time: an answer that comes to two
+    tokens too close to call is made again that way. In 16 bits such places are common and not looked for: there an
+    answer may differ as it does between any two batch sizes, but the same call gives the same answers.
     """
     import torch
+
+    from ft_notebook.evaluate.greedy import greedy_answers
 
     ends = end_of_turn_ids(tokenizer, model)
     pad_id = _pad_id(tokenizer, ends)
     encoded = [tokenizer(prompt, add_special_tokens=False)["input_ids"] or [pad_id] for prompt in prompts]
-    answers = [""] * len(prompts)
-    done = 0
-    with torch.inference_mode(), evaluating(model), _greedy(model, ends, pad_id, max_new_tokens) as config:
-        for batch in _batches([len(ids) for ids in encoded], batch_size):
-            input_ids, mask = _padded([encoded[i] for i in batch], pad_id, side="left", device=_device(model))
-            output = model.generate(input_ids=input_ids, attention_mask=mask, generation_config=config)
-            for i, ids in zip(batch, output[:, input_ids.shape[1]:].tolist(), strict=True):
-                answers[i] = tokenizer.decode(_until(ids, ends), skip_special_tokens=True)
-            done += len(batch)
-            if on_progress:
-                on_progress(done, len(prompts))
-    return answers
+    answers: dict[int, str] = {}
+    with torch.inference_mode(), evaluating(model):
+        for ended in greedy_answers(model, encoded, ends=ends, pad_id=pad_id, max_new_tokens=max_new_tokens,
+                                    batch_size=batch_size):
+            for index, tokens in ended:
+                answers[index] = tokenizer.decode(tokens, skip_special_tokens=True)
+                if on_answer:
+                    on_answer(index, answers[index])
+            if ended and on_progress:
+                on_progress(len(answers), len(prompts))
+    return [answers[index] for index in range(len(prompts))]
 
 
 def nll(
@@ -70,7 +79,8 @@ def nll(
     """Summed negative log likelihood over an example's trained tokens, and their number; in the given order.
 
     The first token of an example follows nothing and is never counted. Log-softmax in float32 or wider, sums in
-    float64. Logits are computed only at the positions that a batch needs, where the model's forward allows that.
+    float64. Logits are computed only at the positions that a batch needs, where the model's forward allows that; what
+    all examples open with is read once.
     """
     import torch
 
@@ -78,18 +88,25 @@ def nll(
     chooses = _chooses_logits(model)
     done = 0
     with torch.inference_mode(), evaluating(model):
+        opening = _opening(model, encoded)
+        skipped = opening.length if opening else 0
         for batch in _loss_batches(encoded, batch_size, vocabulary=_vocabulary(model)):
             rows = [encoded[i].input_ids for i in batch]
-            input_ids, mask = _padded(rows, pad_id, side="right", device=_device(model))
-            needed = sorted({position for i in batch for position in _predicting(encoded[i])})
+            input_ids, mask = _padded(rows, pad_id, device=_device(model))
+            input_ids = input_ids[:, skipped:]
+            needed = sorted({position - skipped for i in batch for position in _predicting(encoded[i])})
             if needed:
-                extra: dict[str, Any] = {}
+                extra: dict[str, Any] = {"use_cache": False}
+                if opening:
+                    positions = torch.arange(skipped, mask.shape[1], device=mask.device).expand_as(input_ids)
+                    extra = {"use_cache": True, "past_key_values": opening.fixed(), "position_ids": positions}
                 if chooses:
                     extra["logits_to_keep"] = torch.tensor(needed, device=input_ids.device)
-                logits_BPV = model(input_ids=input_ids, attention_mask=mask, use_cache=False, **extra).logits
+                logits_BPV = model(input_ids=input_ids, attention_mask=mask, **extra).logits
                 if not chooses:
                     logits_BPV = logits_BPV[:, -input_ids.shape[1]:]  # prompt tuning puts its own in front
-                columns = {position: column for column, position in enumerate(needed)} if chooses else {}
+                kept = needed if chooses else range(input_ids.shape[1])
+                columns = {position + skipped: column for column, position in enumerate(kept)}
                 for row, i in enumerate(batch):
                     results[i] = _example_nll(logits_BPV[row], encoded[i], columns)
             done += len(batch)
@@ -110,29 +127,6 @@ def end_of_turn_ids(tokenizer: Any, model: Any) -> list[int]:
 
 
 @contextmanager
-def _greedy(model: Any, ends: list[int], pad_id: int, max_new_tokens: int) -> Iterator[Any]:
-    """Our settings in the model's place: `generate` would fill what ours leave open from the model's own,
-    whose repetition penalty changes answers and whose temperature warns."""
-    from transformers import GenerationConfig
-
-    config = GenerationConfig(
-        do_sample=False, num_beams=1, use_cache=True, max_new_tokens=max_new_tokens,
-        eos_token_id=ends or None, pad_token_id=pad_id)
-    holders = [model] if _base(model) is model else [model, _base(model)]
-    before = [holder.__dict__.get("generation_config") for holder in holders]
-    for holder in holders:
-        holder.generation_config = config
-    try:
-        yield config
-    finally:
-        for holder, own in zip(holders, before, strict=True):
-            if own is None:
-                del holder.generation_config
-            else:
-                holder.generation_config = own
-
-
-@contextmanager
 def evaluating(model: Any) -> Iterator[None]:
     """Evaluation mode; each module gets its own flag back, for they may differ (a frozen part in evaluation)."""
     training = [module for module in model.modules() if module.training]
@@ -145,13 +139,13 @@ def evaluating(model: Any) -> Iterator[None]:
 
 
 def _example_nll(logits_PV: torch.Tensor, example: EncodedExample, columns: dict[int, int]) -> tuple[float, int]:
-    """columns: where a position's logits lie; empty if they lie at the position itself."""
+    """columns: where a position's logits lie."""
     import torch
 
     positions = _predicting(example)
     if not positions:
         return 0.0, 0
-    chosen = torch.tensor([columns.get(position, position) for position in positions], device=logits_PV.device)
+    chosen = torch.tensor([columns[position] for position in positions], device=logits_PV.device)
     targets = torch.tensor([example.input_ids[position + 1] for position in positions], device=logits_PV.device)
     rows = logits_PV[chosen]
     rows = rows.to(torch.promote_types(rows.dtype, torch.float32))
@@ -186,19 +180,25 @@ def _loss_batches(encoded: Sequence[EncodedExample], batch_size: int, *, vocabul
         yield batch
 
 
-def _padded(
-    rows: Sequence[Sequence[int]], pad_id: int, *, side: str, device: torch.device
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """Token ids and attention mask, both [B, T]."""
+def _opening(model: Any, encoded: Sequence[EncodedExample]) -> Opening | None:
+    """What all examples open with, up to the first position whose logits count, where the model can go on from it."""
+    from ft_notebook.evaluate.opening import Opening, keeps_every_token, shared_opening
+
+    first = min((_predicting(example)[0] for example in encoded if _predicting(example)), default=0)
+    tokens = shared_opening([example.input_ids for example in encoded], at_most=first)
+    return Opening(model, _base(model), tokens) if tokens and keeps_every_token(model, _base(model)) else None
+
+
+def _padded(rows: Sequence[Sequence[int]], pad_id: int, *, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
+    """Token ids and attention mask, padded on the right, both [B, T]."""
     import torch
 
     longest = max(len(row) for row in rows)
     ids = torch.full((len(rows), longest), pad_id, dtype=torch.long)
     mask = torch.zeros_like(ids)
     for index, row in enumerate(rows):
-        place = slice(longest - len(row), longest) if side == "left" else slice(0, len(row))
-        ids[index, place] = torch.tensor(row, dtype=torch.long)
-        mask[index, place] = 1
+        ids[index, :len(row)] = torch.tensor(row, dtype=torch.long)
+        mask[index, :len(row)] = 1
     return ids.to(device), mask.to(device)
 
 
@@ -207,11 +207,6 @@ def _chooses_logits(model: Any) -> bool:
     if getattr(getattr(model, "active_peft_config", None), "is_prompt_learning", False):
         return False
     return "logits_to_keep" in inspect.signature(_base(model).forward).parameters
-
-
-def _until(ids: Sequence[int], ends: Iterable[int]) -> list[int]:
-    stops = [index for index, token in enumerate(ids) if token in ends]
-    return list(ids[:stops[0]] if stops else ids)
 
 
 def _pad_id(tokenizer: Any, ends: Sequence[int]) -> int:

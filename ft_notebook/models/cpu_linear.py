@@ -16,6 +16,7 @@ from transformers.pytorch_utils import Conv1D
 from ft_kernels.cpu.linear import Adapter, LinearGroup, grouped_linear
 from ft_kernels.cpu.weights import ResidentWeight, StreamedWeight, Weight
 from ft_notebook.models.adapter_features import unusual_feature
+from ft_notebook.models.quantize import keep_dense
 
 Notice = Callable[[str], None]
 
@@ -132,7 +133,11 @@ def _stacked(bases: Sequence[Any], room: Room) -> Weight:
     sizes, k = [_shape(base)[0] for base in bases], _shape(bases[0])[1]
     make = _dense_together(bases)
     if room.take(sum(sizes) * k * _dense_type(bases[0]).itemsize):
-        return ResidentWeight(make())
+        together = make()
+        for base, own_NK in zip(bases, torch.split(together, sizes), strict=True):
+            if _is_4bit(base):
+                keep_dense(base, own_NK)
+        return ResidentWeight(together)
     return StreamedWeight(make)
 
 

@@ -103,11 +103,11 @@ class TrainSection(Section):
 
 
 class KernelsSection(Section):
-    """How the 4-bit layers of a qlora run compute on a GPU."""
+    """How the layers of a run compute."""
 
     mode: Literal["auto", "fused", "dequantize", "off"] = Field("auto", description=(
-        "auto chooses by the layer's shape, the number of tokens and the GPU; fused never writes a weight in 16 bit; "
-        "dequantize writes it for each product; off leaves all to PEFT and bitsandbytes."))
+        "For 4-bit weights, auto chooses by the layer's shape, the number of tokens and the GPU, on a CPU by the free "
+        "memory; fused never keeps one dequantized; dequantize does; off leaves all to PEFT and bitsandbytes."))
 
 
 class EvaluateSection(Section):

@@ -62,23 +62,23 @@ class _Answerer:
         self._load_base = lambda: load_model(base, precision=precision)
 
     def reply(self, request: dict[str, Any]) -> dict[str, Any]:
-        return reply_to(request, model=self._model, tokenizer=self._tokenizer, system=self._recipe.data.system,
+        return reply_to(request, model=self._model, tokenizer=self._tokenizer, recipe=self._recipe,
                         load_base=self._load_base)
 
 
-def reply_to(request: Mapping[str, Any], *, model: Any, tokenizer: Any, system: str | None,
+def reply_to(request: Mapping[str, Any], *, model: Any, tokenizer: Any, recipe: Recipe,
              load_base: Callable[[], Any]) -> dict[str, Any]:
     """{"answers": [...]} to a request as above, or {"error": "..."}. Leaves the model and all random states as is.
 
-    system: goes in front of a prompt that has no system message. load_base: where the model has no adapter to
+    recipe: its system message goes in front of a prompt that has none. load_base: where the model has no adapter to
     switch off.
     """
     from ft_notebook.evaluate.generate import answer_all
     from ft_notebook.models.adapters import is_adapter
-    from ft_notebook.models.quantize import dequantized
+    from ft_notebook.models.quantize import dequantized, room_for_answers
 
     try:
-        prompts = [render_prompt(_messages(prompt, system), tokenizer) for prompt in _prompts(request)]
+        prompts = [render_prompt(_messages(prompt, recipe.data.system), tokenizer) for prompt in _prompts(request)]
         longest = _longest(request)
         switched: AbstractContextManager[Any] = nullcontext()
         if not request.get("use_adapter", True):
@@ -86,7 +86,7 @@ def reply_to(request: Mapping[str, Any], *, model: Any, tokenizer: Any, system: 
                 switched = model.disable_adapter()
             else:
                 model = load_base()
-        with switched, dequantized(model):
+        with switched, dequantized(model, room_bytes=room_for_answers(recipe.kernels)):
             return {"answers": answer_all(model, tokenizer, prompts, max_new_tokens=longest)}
     except FtError as error:
         return {"error": str(error)}

@@ -184,7 +184,7 @@ class Asked:
         # A base model that is loaded for the question may draw random numbers, which are the training's.
         with torch.random.fork_rng():
             reply = reply_to(request.values, model=model, tokenizer=self.setting.tokenizer,
-                             system=self.setting.recipe.data.system, load_base=self.setting.load_base)
+                             recipe=self.setting.recipe, load_base=self.setting.load_base)
         self._hand_back(request, reply)
 
     def _refuse(self, request: Request) -> None:

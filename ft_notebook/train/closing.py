@@ -15,7 +15,7 @@ from ft_notebook.evaluate.measured import Measured
 from ft_notebook.evaluate.report import RunFacts, build_report
 from ft_notebook.events import EvaluateProgressEvent, Event, MessageEvent, ReportEvent, StepEvent
 from ft_notebook.models.adapters import is_adapter
-from ft_notebook.models.quantize import dequantized
+from ft_notebook.models.quantize import dequantized, room_for_answers
 from ft_notebook.plugins import registry
 from ft_notebook.recipe.schema import Recipe
 from ft_notebook.store import checkpoints
@@ -135,7 +135,7 @@ def _measure(contender: str, model: Any, switched: AbstractContextManager[Any], 
         give_way()
 
     give_way()
-    with switched, dequantized(model):
+    with switched, dequantized(model, room_bytes=room_for_answers(recipe.kernels)):
         losses = known or nll(model, data.heldout_tokens, pad_id=tokenizer.pad_token_id,
                               batch_size=2 * recipe.train.batch_size, on_progress=lambda done, total: give_way())
         answers = answer_all(

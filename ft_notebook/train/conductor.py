@@ -22,7 +22,7 @@ from ft_notebook.data.examples import Example
 from ft_notebook.errors import NonFiniteError
 from ft_notebook.evaluate.generate import answer_all, nll
 from ft_notebook.events import CheckpointEvent, EvaluationEvent, Event, MessageEvent, SampleEvent, StepEvent
-from ft_notebook.models.quantize import dequantized
+from ft_notebook.models.quantize import dequantized, room_for_answers
 from ft_notebook.store import checkpoints
 from ft_notebook.store.disk_errors import require_space
 from ft_notebook.store.durable import write_json
@@ -71,7 +71,7 @@ class Conductor(TrainerCallback):  # type: ignore[misc]
         if not self._data.heldout_tokens:
             return False
         started = time.monotonic()
-        with dequantized(model):
+        with dequantized(model, room_bytes=room_for_answers(self._recipe.kernels)):
             sums = nll(model, self._data.heldout_tokens, pad_id=self._tokenizer.pad_token_id,
                        batch_size=2 * self._recipe.train.batch_size, on_progress=self._give_way)
             total, tokens = sum(s for s, _ in sums), sum(n for _, n in sums)

@@ -17,6 +17,10 @@ from ft_notebook.machine import memory, read
 _NF4_BYTES = 0.5 + 1 / 64 + 4 / 16384      # code, absmax in 8 bit, nested absmax
 _NF4_FLAT_BYTES = 0.5 + 4 / 64
 _PROCESS_BYTES = {"cpu": 1_150_000_000, "cuda": 600_000_000}   # interpreter, torch and libraries; CUDA context
+_CPU_PATH_BYTES = 800_000_000              # interpreter, torch, libraries, and what the allocator does not give back
+_LOADING_BYTES = 630_000_000               # interpreter, torch and libraries alone
+_LOADED_AT_ONCE = 6                        # matrices that are read and quantized at the same time
+_KEPT_BESIDES = 1.17                       # adapters' narrow products, attention's log-sums, and gaps between tensors
 CHUNK_BYTES = 48 * 2**20                   # of logits, which the CPU operators compute a chunk of at a time
 _KEPT_LINEAR_INPUTS = 2.0                  # copies of a linear layer's input that PEFT's forward keeps
 
@@ -92,27 +96,30 @@ def estimate_memory(
 
 
 def estimate_cpu_memory(
-    shape: ModelShape, *, dense_bytes: int, is_double_quant: bool, rows: int, is_checkpointing: bool,
+    shape: ModelShape, *, file_bytes: int, dense_bytes: int, is_double_quant: bool, rows: int, is_checkpointing: bool,
 ) -> MemoryEstimate:
-    """Peak memory of training by the CPU operators, in float32.
+    """Peak memory of training by the CPU operators, in float32, or of loading the model, whichever is more.
 
-    rows: tokens of the largest batch, its shared opening counted once. dense_bytes: of 4-bit weights that are kept
-    dequantized; 0 if each is dequantized at its use.
+    rows: tokens of the largest batch, its shared opening counted once. file_bytes: of the model's files, which are in
+    memory while it is loaded. dense_bytes: of 4-bit weights that are kept dequantized; 0 if each is dequantized at its
+    use.
     """
     per_weight = _NF4_BYTES if is_double_quant else _NF4_FLAT_BYTES
     weights = (shape.total_parameters - shape.quantized_parameters) * 4 + shape.quantized_parameters * per_weight
-    optimizer = shape.trainable_parameters * 12
+    # Kept of a layer: what each norm gave, q, k and v, attention's output, gate and up.
     gate_up = 2 * shape.intermediate
-    # Kept of a layer: both norms' results, the layer's two sums, q k v and attention's output, gate and up.
-    per_layer = 4 * (4 * shape.hidden + 2 * shape.queries + 2 * shape.keys + gate_up)
+    per_layer = 4 * (2 * shape.hidden + 2 * shape.queries + 2 * shape.keys + gate_up)
+    layers_kept = 1 if is_checkpointing else shape.layers
     boundaries = 4 * shape.hidden * shape.layers if is_checkpointing else 0
-    activations = rows * ((1 if is_checkpointing else shape.layers) * per_layer + boundaries)
-    working = rows * 4 * (2 * gate_up + shape.hidden) + CHUNK_BYTES
+    activations = _KEPT_BESIDES * rows * (layers_kept * per_layer + boundaries)
+    working = rows * 4 * 5 * gate_up + CHUNK_BYTES
     if shape.quantized_parameters and not dense_bytes:
-        working += 2 * 4 * gate_up * shape.hidden
-    certain = weights + dense_bytes + optimizer + _PROCESS_BYTES["cpu"]
-    expected = certain + activations + working
-    return MemoryEstimate(int(certain + 0.8 * activations), int(expected), int(expected + 0.3 * activations))
+        working += 4 * gate_up * shape.hidden
+    certain = weights + dense_bytes + shape.trainable_parameters * 12 + _CPU_PATH_BYTES
+    loading = _LOADING_BYTES + file_bytes + weights + _LOADED_AT_ONCE * 4 * shape.hidden * shape.intermediate
+    expected = max(certain + activations + working, loading)
+    return MemoryEstimate(int(max(certain + 0.8 * activations, loading)), int(expected),
+                          int(expected + 0.3 * activations))
 
 
 def peak_memory_bytes() -> int:

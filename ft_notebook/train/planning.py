@@ -49,7 +49,8 @@ def plan_of(recipe: Recipe, model: LocalModel, method: Method, data: EncodedData
     free = memory_available_bytes(device)
     dense_bytes = 0
     if takes_cpu_path(recipe, method) and cpu_refusal(adapted) is None:
-        memory, dense_bytes = _on_cpu(shape, recipe, data, schedule, free=free)
+        files = sum(path.stat().st_size for path in model.folder.glob("*.safetensors"))
+        memory, dense_bytes = _on_cpu(shape, recipe, data, schedule, file_bytes=files, free=free)
     else:
         memory = estimate_memory(
             shape, device=device, bytes_per_value=DTYPES[precision].itemsize,
@@ -83,7 +84,7 @@ def plan_of(recipe: Recipe, model: LocalModel, method: Method, data: EncodedData
     )
 
 
-def _on_cpu(shape: ModelShape, recipe: Recipe, data: EncodedData, schedule: Schedule, *,
+def _on_cpu(shape: ModelShape, recipe: Recipe, data: EncodedData, schedule: Schedule, *, file_bytes: int,
             free: int) -> tuple[MemoryEstimate, int]:
     """Memory of a run by the CPU operators, and what of it 4-bit weights take that are kept dequantized.
 
@@ -93,7 +94,7 @@ def _on_cpu(shape: ModelShape, recipe: Recipe, data: EncodedData, schedule: Sche
     batches = [[data.train_tokens[i] for i in batch] for batch in schedule.batches]
     largest = max(batches, key=lambda batch: sum(example.tokens for example in batch))
     estimate = partial(
-        estimate_cpu_memory, shape, is_double_quant=recipe.method.double_quant,
+        estimate_cpu_memory, shape, file_bytes=file_bytes, is_double_quant=recipe.method.double_quant,
         rows=pack(largest, share_prefix=True).rows.total, is_checkpointing=recipe.train.gradient_checkpointing)
     whole = 4 * shape.quantized_parameters
     dense = estimate(dense_bytes=whole)

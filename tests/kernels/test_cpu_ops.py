@@ -14,6 +14,7 @@ from ft_kernels.cpu.linear import Adapter, LinearGroup, grouped_linear
 from ft_kernels.cpu.loss import linear_cross_entropy
 from ft_kernels.cpu.mlp import Activation, activated, fused_mlp
 from ft_kernels.cpu.norm import rms_norm
+from ft_kernels.cpu.product import has_onednn, product
 from ft_kernels.cpu.rotary import rotated
 from ft_kernels.cpu.rows import Rows
 from ft_kernels.cpu.weights import ResidentWeight, StreamedWeight
@@ -229,3 +230,31 @@ def _visible(rows: Rows, window: int | None) -> Tensor:
     distance = places[:, None] - places[None]
     is_visible = ((sequence[:, None] == sequence[None]) | (sequence[None] == -1)) & (distance >= 0)
     return is_visible if window is None else is_visible & (distance < window)
+
+
+@pytest.mark.parametrize("rows", [1, 15, 16, 70])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
+def test_a_product_is_the_product_however_its_matrices_lie(rows: int, dtype: torch.dtype):
+    torch.manual_seed(0)
+    x, w = torch.randn(rows, 96, dtype=dtype), torch.randn(130, 96, dtype=dtype)
+    for left, right in ((x, w), (x[:, 16:80], w[:, 16:80]), (x, w.t().contiguous().t()), (x[::2], w[5:100])):
+        truth = left.double() @ right.double().t()
+        made = product(left, right)
+        assert made.dtype == dtype and made.shape == truth.shape
+        assert (made - truth).norm() <= (1e-6 if dtype == torch.float32 else 1e-14) * truth.norm()
+
+
+def test_products_without_avx_512_or_the_operator_are_the_blas(monkeypatch: pytest.MonkeyPatch):
+    x, w = torch.randn(20, 32), torch.randn(24, 32)
+    for place, name, value in ((torch.backends.cpu, "get_cpu_capability", lambda: "AVX2"),
+                               (torch.ops.mkldnn, "_linear_pointwise", _wrong)):
+        with monkeypatch.context() as patched:
+            patched.setattr(place, name, value)
+            has_onednn.cache_clear()
+            assert not has_onednn()
+            assert torch.equal(product(x, w), torch.mm(x, w.t()))
+    has_onednn.cache_clear()
+
+
+def _wrong(x: torch.Tensor, w: torch.Tensor, *rest: object) -> torch.Tensor:
+    return torch.mm(x, w.t()) * 1.001

@@ -46,9 +46,9 @@ def page_of(rows: Sequence[Row], *, seconds: float) -> str:
         *_traffic(),
         "",
         "A forward pass must read x, W in 4 bits, A and B, and write y and x Aᵀ; backward must read dy, W, x, x Aᵀ, A "
-        "and B, and write dx, dA and dB. Fused forward reads x twice, the first time for x Aᵀ, which is why it is "
-        "above 1.4 where the input is much wider than the output (4096 x 14336). What forward keeps for backward is "
-        f"x and x Aᵀ: {max(map(traffic.saved_ratio, traffic.FACTS_SHAPES)):.3f} times x at most.",
+        "and B, and write dx, dA and dB. Fused forward reads x a second time for x Aᵀ, except for one layer "
+        "with K > N, rank up to 16 and more than 32 rows, which sums it in the same launch. What forward keeps for "
+        f"backward is x and x Aᵀ: {max(map(traffic.saved_ratio, traffic.FACTS_SHAPES)):.3f} times x at most.",
         "",
         "## Machine code",
         "",

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from ft_kernels.lora_gradient.configs import rows_of_a_part
+from ft_kernels.qlora_linear.configs import forward_makes_xa
 
 NESTED_BYTES = 0.5 + 1 / 64 + 4 / (64 * 256)
 """Of a weight: its nibble, its share of an 8-bit scale of 64, and of an fp32 scale of 256 such scales."""
@@ -57,6 +58,13 @@ class Launch:
     """One launch for all projections, not one for each."""
     groups: Sequence[int] = (1, 2, 3)
     """For so many projections."""
+    makes_xa: bool | None = None
+    """For shapes of which the fused forward sums x A^T itself, or for the others; None: for all."""
+
+    def is_for(self, shape: Shape) -> bool:
+        """Whether it is launched at all."""
+        makes_xa = forward_makes_xa(rows=shape.m, sizes=shape.n, k=shape.k, rank=shape.rank)
+        return len(shape.n) in self.groups and self.makes_xa in (None, makes_xa)
 
 
 Way = Sequence[Launch]
@@ -73,7 +81,10 @@ DEQUANTIZE_THRICE = (
 )
 
 A_JOINED = Launch("A side by side", ("a",), ("a",), is_shared=True, groups=(2, 3))
-FUSED: Way = (A_JOINED, SHARED_XA, Launch("fused forward", ("x", "w4", "xa", "b"), ("y",), is_shared=True))
+FUSED_XA_FIRST: Way = (A_JOINED, SHARED_XA, Launch("fused forward", ("x", "w4", "xa", "b"), ("y",), is_shared=True))
+FUSED_XA_WITHIN: Way = (Launch("fused forward with x A^T", ("x", "w4", "a", "b"), ("y", "xa")),)
+FUSED: Way = (*(replace(launch, makes_xa=False) for launch in FUSED_XA_FIRST),
+              *(replace(launch, makes_xa=True) for launch in FUSED_XA_WITHIN))
 DEQUANTIZE: Way = (A_JOINED, SHARED_XA, LORA_FIRST, NF4_DEQUANT, Launch("y += x W^T", ("y", "x", "w"), ("y",)))
 EPILOGUE: Way = (
     A_JOINED, SHARED_XA, NF4_DEQUANT, Launch("GEMM with a LoRA epilogue", ("x", "w", "xa", "b"), ("y",)))
@@ -133,7 +144,7 @@ def bytes_of(way: Way, shape: Shape) -> float:
     """Moved by all launches of a forward or a backward pass."""
     single = [replace(shape, n=(n,)) for n in shape.n]
     return sum(_total(each, (*launch.reads, *launch.writes))
-               for launch in way if len(shape.n) in launch.groups
+               for launch in way if launch.is_for(shape)
                for each in ([shape] if launch.is_shared else single))
 
 

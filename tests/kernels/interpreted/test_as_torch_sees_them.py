@@ -21,6 +21,8 @@ from ft_kernels.qlora_linear import op
 from ft_kernels.qlora_linear.op import qlora_linear, qlora_linear_group
 
 PATHS = pytest.mark.parametrize("path", ["fused", "dequantize"])
+SIZES = pytest.mark.parametrize("n", [(48, 16), (16,)], ids=["group", "wide"])
+"""With K = 64; of the wide layer the fused forward sums x A^T itself, from 33 rows on."""
 WAITS = ("aten._local_scalar_dense", "aten.item", "aten.nonzero", "aten.masked_select", "aten.unique", "aten.is_nonzero")
 CUSTOM_OPS = {
     "ft_kernels::qlora_linear": op._qlora_linear,
@@ -52,21 +54,24 @@ def rows(m: int, k: int = 64, *, dtype: torch.dtype = torch.float32) -> Tensor:
     return torch.randn(m, k, generator=torch.Generator().manual_seed(m)).to(dtype).requires_grad_()
 
 
-def custom_arguments(path: str, *, bias: bool, seed: Tensor | None) -> tuple[Any, ...]:
-    """The arguments of the custom operator `qlora_linear` for a group of two."""
-    layers = projections(n=(48, 16), bias=bias)
+def custom_arguments(
+    path: str, *, bias: bool, seed: Tensor | None, n: Sequence[int] = (48, 16)
+) -> tuple[Any, ...]:
+    """The arguments of the custom operator `qlora_linear`."""
+    layers = projections(n=n, bias=bias)
     return (
-        rows(5), [part for each in layers for part in op._parts(each.weight)], [48, 16], 64,
-        [each.lora_a for each in layers], [each.lora_b for each in layers], [each.bias for each in layers], [0.25, 0.25],
-        path, 0.0 if seed is None else 0.5, seed,
+        rows(33), [part for each in layers for part in op._parts(each.weight)], list(n), 64,
+        [each.lora_a for each in layers], [each.lora_b for each in layers], [each.bias for each in layers],
+        [0.25] * len(n), path, 0.0 if seed is None else 0.5, seed,
     )
 
 
 @PATHS
+@SIZES
 @pytest.mark.parametrize("bias", [False, True])
 @pytest.mark.parametrize("seed", [None, torch.tensor([3])], ids=["plain", "dropout"])
-def test_opcheck_of_the_layer(path: str, bias: bool, seed: Tensor | None) -> None:
-    torch.library.opcheck(op._qlora_linear, custom_arguments(path, bias=bias, seed=seed))
+def test_opcheck_of_the_layer(path: str, n: tuple[int, ...], bias: bool, seed: Tensor | None) -> None:
+    torch.library.opcheck(op._qlora_linear, custom_arguments(path, n=n, bias=bias, seed=seed))
 
 
 @PATHS
@@ -90,10 +95,11 @@ def test_opcheck_of_dropout() -> None:
 
 
 @PATHS
+@SIZES
 @pytest.mark.parametrize("dropout", [0.0, 0.5])
-def test_one_compiled_graph_serves_every_number_of_rows(path: str, dropout: float) -> None:
+def test_one_compiled_graph_serves_every_number_of_rows(path: str, n: tuple[int, ...], dropout: float) -> None:
     torch._dynamo.reset()
-    layers, counter = projections(n=(48, 16), bias=True), CompileCounterWithBackend("aot_eager")
+    layers, counter = projections(n=n, bias=True), CompileCounterWithBackend("aot_eager")
 
     def call(x: Tensor, seed: Tensor) -> list[Tensor]:
         return qlora_linear_group(x.sin(), layers, path=path, dropout=dropout, seed=seed)

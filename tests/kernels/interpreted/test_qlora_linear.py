@@ -31,23 +31,34 @@ FACTORS: dict[str, list[Any]] = {
     "group": [1, 2, 3],
     "scales": [(0.25,), (0.25, 0.3)],
 }
-BY_PATH = {"dequantize": FACTORS, "fused": {**FACTORS, "n": [64, 96, 192, 256], "k": [64, 192, 256]}}
-CASES = {path: pairwise(factors) for path, factors in BY_PATH.items()}
-PATHS = pytest.mark.parametrize("path", list(BY_PATH))
+FUSED: dict[str, list[Any]] = {**FACTORS, "n": [64, 96, 192, 256], "k": [64, 192, 256]}
+BY_FORM = {
+    "dequantize": FACTORS, "fused": FUSED,
+    "fused with xA": {
+        **FUSED, "m": [33, 37, 64, 130], "n": [16, 64, 96, 128], "k": [192, 256], "rank": [1, 8, 16], "group": [1],
+        "dropout": [False]},
+}
+CASES = {form: pairwise(factors) for form, factors in BY_FORM.items()}
+FORMS = pytest.mark.parametrize("form", list(BY_FORM))
+PATHS = pytest.mark.parametrize("path", ["dequantize", "fused"])
+CALLS = pytest.mark.parametrize(
+    ("path", "n", "dropout"), [("dequantize", (48, 16), True), ("fused", (48, 16), True), ("fused", (16,), False)],
+    ids=list(BY_FORM))
+"""A layer or group for each form, from K = 64 and 33 rows on."""
 RATIO_BOUND = 1.25
 
 
-@PATHS
-def test_the_cases_hold_every_pair_of_values(path: str) -> None:
-    assert all_pairs(BY_PATH[path]) <= set().union(*map(pairs_of, CASES[path]))
+@FORMS
+def test_the_cases_hold_every_pair_of_values(form: str) -> None:
+    assert all_pairs(BY_FORM[form]) <= set().union(*map(pairs_of, CASES[form]))
 
 
-@PATHS
+@FORMS
 @pytest.mark.parametrize("dtype", FACTORS["dtype"], ids=str)
-def test_outputs_and_gradients_stay_within_the_bounds(path: str, dtype: torch.dtype, guarded: Guard) -> None:
+def test_outputs_and_gradients_stay_within_the_bounds(form: str, dtype: torch.dtype, guarded: Guard) -> None:
     measured: dict[str, list[tuple[float, float]]] = {}
-    for case in (each for each in CASES[path] if each["dtype"] == dtype):
-        for name, (own, unfused) in errors(_setup_of(path, case), guarded).items():
+    for case in (each for each in CASES[form] if each["dtype"] == dtype):
+        for name, (own, unfused) in errors(_setup_of(form, case), guarded).items():
             measured.setdefault(name.rstrip("012"), []).append((own, unfused))
             assert own <= L2_BOUND[dtype], f"{name} {case}"
             # In fp32 both are the noise of the order of additions: only their mean can be compared.
@@ -60,15 +71,16 @@ def test_outputs_and_gradients_stay_within_the_bounds(path: str, dtype: torch.dt
 
 
 @PATHS
+@pytest.mark.parametrize(("m", "n"), [(3, (32, 16)), (33, (16,))], ids=["group", "wide"])
 @pytest.mark.parametrize("dropout", [False, True])
-def test_gradcheck_in_float64(path: str, dropout: bool, guarded: Guard) -> None:
-    setup = Setup(m=3, k=64, n=(32, 16), ranks=(3, 2), scales=(0.25, 0.5), dtype=torch.float64, path=path, bias=True)
+def test_gradcheck_in_float64(path: str, m: int, n: tuple[int, ...], dropout: bool, guarded: Guard) -> None:
+    setup = Setup(m=m, k=64, n=n, ranks=(3, 2)[:len(n)], scales=(0.25, 0.5), dtype=torch.float64, path=path, bias=True)
     x, layers = build(setup, guarded)
     leaves = [x, *(each.projection.lora_a for each in layers), *(each.projection.lora_b for each in layers)]
 
     def call(x: torch.Tensor, *lora: torch.Tensor) -> tuple[torch.Tensor, ...]:
         own = [
-            Projection(each.projection.weight, lora[i], lora[2 + i], each.projection.scale, each.projection.bias)
+            Projection(each.projection.weight, lora[i], lora[len(n) + i], each.projection.scale, each.projection.bias)
             for i, each in enumerate(layers)
         ]
         seed = torch.tensor([SEED])
@@ -77,29 +89,30 @@ def test_gradcheck_in_float64(path: str, dropout: bool, guarded: Guard) -> None:
     assert torch.autograd.gradcheck(call, leaves, fast_mode=True)
 
 
-@PATHS
-def test_float64_is_summed_in_float64(path: str, guarded: Guard) -> None:
-    setup = Setup(m=5, k=128, n=(64,), ranks=(16,), dtype=torch.float64, path=path, dropout=True)
+@CALLS
+def test_float64_is_summed_in_float64(path: str, n: tuple[int, ...], dropout: bool, guarded: Guard) -> None:
+    setup = Setup(m=37, k=128, n=n, ranks=(16, 8)[:len(n)], dtype=torch.float64, path=path, dropout=dropout)
     x, layers = build(setup, guarded)
-    layers[0].exact = layers[0].exact.float().double()      # a weight is code times scale in fp32
+    for layer in layers:
+        layer.exact = layer.exact.float().double()      # a weight is code times scale in fp32
     truth = plain(setup, x, layers, dtype=torch.float64)
     for name, got in ours(setup, x, layers).items():
         torch.testing.assert_close(got, truth[name], rtol=1e-6, atol=1e-6 * float(truth[name].abs().max()))
 
 
-@PATHS
-def test_two_runs_give_the_same_bits(path: str, guarded: Guard) -> None:
-    setup = Setup(m=600, k=64, n=(48, 16), ranks=(8, 8), dtype=torch.bfloat16, path=path, dropout=True)
+@CALLS
+def test_two_runs_give_the_same_bits(path: str, n: tuple[int, ...], dropout: bool, guarded: Guard) -> None:
+    setup = Setup(m=600, k=64, n=n, ranks=(8, 8)[:len(n)], dtype=torch.bfloat16, path=path, dropout=dropout)
     x, layers = build(setup, guarded)
     first, second = ours(setup, x, layers), ours(setup, x, layers)
     assert all(torch.equal(first[name], second[name]) for name in first)
 
 
-@PATHS
-def test_no_rows_give_no_output_and_zero_gradients(path: str, guarded: Guard) -> None:
-    setup = Setup(m=0, k=64, n=(48,), ranks=(8,), dtype=torch.bfloat16, path=path, dropout=True)
+@CALLS
+def test_no_rows_give_no_output_and_zero_gradients(path: str, n: tuple[int, ...], dropout: bool, guarded: Guard) -> None:
+    setup = Setup(m=0, k=64, n=n, ranks=(8, 8)[:len(n)], dtype=torch.bfloat16, path=path, dropout=dropout)
     got = ours(setup, *build(setup, guarded))
-    assert got["y0"].shape == (0, 48) and got["dx"].shape == (0, 64)
+    assert got["y0"].shape == (0, n[0]) and got["dx"].shape == (0, 64)
     assert not got["da0"].any() and not got["db0"].any()
 
 
@@ -203,12 +216,12 @@ def test_arguments_that_do_not_fit_together_are_named() -> None:
             qlora_linear(own_x, projection, path="dequantize", **others)
 
 
-def _setup_of(path: str, case: Case) -> Setup:
+def _setup_of(form: str, case: Case) -> Setup:
     """The case as a call: later layers of a group differ from the first in N and rank."""
-    own, sizes = dict(case), BY_PATH[path]["n"]
+    own, sizes = dict(case), BY_FORM[form]["n"]
     group, n, rank = own.pop("group"), own.pop("n"), own.pop("rank")
     at = sizes.index(n)
     return Setup(
         n=[sizes[(at + i) % len(sizes)] for i in range(group)], ranks=[max(1, rank >> i) for i in range(group)],
-        path=path, **own,
+        path=form.partition(" ")[0], **own,
     )

@@ -22,6 +22,11 @@ def is_large(shipped: Shipped) -> bool:
         shipped.function)
 
 
+def products_of(shipped: Shipped) -> dict[str, int]:
+    """Of a warp and turn at that tile: for x A^T an eighth more."""
+    return {"HMMA": 72 if shipped.constexprs.get("MAKES_XA") else 64}
+
+
 def is_dequantize(shipped: Shipped) -> bool:
     return shipped.op == "nf4_dequant"
 
@@ -35,14 +40,14 @@ def loop_of(report: Report, kernel: str, target: str) -> Counts:
 @each(of=is_large, on=("sm_80",))
 def test_few_instructions_besides_the_products(report: Report, shipped: Shipped, target: str) -> None:
     loop = loop_of(report, shipped.name, target)
-    assert loop.tensor_core == {"HMMA": 64}
+    assert loop.tensor_core == products_of(shipped)
     assert loop.others_per_mma is not None and loop.others_per_mma <= OTHERS_PER_MMA[shipped.function]
 
 
 @each(of=is_large, on=("sm_80",))
 def test_fewer_than_in_bitsandbytes_kernel_of_the_same_tile(report: Report, shipped: Shipped, target: str) -> None:
     ours, theirs = loop_of(report, shipped.name, target), loop_of(report, BITSANDBYTES, target)
-    assert theirs.tensor_core == ours.tensor_core
+    assert theirs.tensor_core == {"HMMA": 64} and ours.tensor_core == products_of(shipped)
     assert ours.instructions < theirs.instructions
 
 

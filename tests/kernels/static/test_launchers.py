@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Sequence
+from itertools import product
 from typing import Any
 
 import pytest
@@ -56,6 +57,13 @@ def launch_layers(path: str) -> Callable[[], None]:
     return lambda: [run_layer(pick, path) for _ in range(150)] and None
 
 
+def launch_wide_layers() -> None:
+    """Of these the fused forward sums x A^T itself."""
+    for dtype, nested, rank, m in product(HALVES, (True, False), (1, 16), (33, 2048)):
+        layer = Projection(weight(272, 320, nested=nested), torch.zeros(rank, 320), torch.zeros(272, rank), 2.0)
+        qlora_op.qlora_linear(torch.zeros(m, 320, dtype=dtype), layer, path="fused")
+
+
 def launch_dequantize() -> None:
     for dtype in (*HALVES, torch.float32):
         for nested in (True, False):
@@ -95,8 +103,8 @@ def launch_losses() -> None:
 
 LAUNCHERS: dict[str, Callable[[], Any]] = {
     "fused layers": launch_layers("fused"), "dequantized layers": launch_layers("dequantize"),
-    "nf4_dequant": launch_dequantize, "lora_dropout": launch_dropout, "lora_gradient": launch_gradients,
-    "linear_cross_entropy": launch_losses,
+    "wide layers": launch_wide_layers, "nf4_dequant": launch_dequantize, "lora_dropout": launch_dropout,
+    "lora_gradient": launch_gradients, "linear_cross_entropy": launch_losses,
 }
 
 

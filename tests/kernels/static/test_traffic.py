@@ -7,7 +7,7 @@ import pytest
 import traffic
 from traffic import Shape
 
-KNOWN = {  # N x K, M: fused, GEMM with an epilogue, Unsloth, PEFT, as multiples of the minimum
+KNOWN = {  # N x K, M: fused with x A^T before it, GEMM with an epilogue, Unsloth, PEFT, as multiples of the minimum
     Shape(128, (4096,), 4096): (1.10, 7.19, 7.76, 9.30),
     Shape(2048, (4096,), 4096): (1.40, 2.97, 3.86, 10.2),
     Shape(8192, (14336,), 4096): (1.20, 1.91, 3.36, 12.6),
@@ -15,7 +15,7 @@ KNOWN = {  # N x K, M: fused, GEMM with an epilogue, Unsloth, PEFT, as multiples
     Shape(2048, (576,), 576): (1.49, 1.75, 2.71, 10.3),
     Shape(8192, (1536,), 576): (1.27, 1.37, 2.80, 12.4),
 }
-WAYS = (traffic.FUSED, traffic.EPILOGUE, traffic.UNSLOTH, traffic.PEFT)
+WAYS = (traffic.FUSED_XA_FIRST, traffic.EPILOGUE, traffic.UNSLOTH, traffic.PEFT)
 
 
 @pytest.mark.parametrize("shape", KNOWN, ids=str)
@@ -31,10 +31,22 @@ def test_a_nested_weight_has_the_known_size() -> None:
     assert (dequantize_once, thrice) == pytest.approx((2.516, 2.766), abs=1e-3)
 
 
-@pytest.mark.parametrize("shape", [shape for shape in traffic.LARGE_SHAPES if shape.n[0] >= shape.k], ids=str)
+LAYERS = dict.fromkeys((each.n, each.k) for each in (*traffic.FACTS_SHAPES, *traffic.LARGE_SHAPES))
+
+
+@pytest.mark.parametrize("shape", [Shape(2048, n, k) for n, k in LAYERS if n[0] >= 4096], ids=str)
 def test_fused_moves_at_most_1_4_times_the_minimum(shape: Shape) -> None:
-    """Where the input is wider than the output, its second read alone is more: see docs/results/kernels.md."""
     assert traffic.ratio(traffic.FUSED, shape) <= 1.4
+
+
+@pytest.mark.parametrize(("n", "k"), LAYERS, ids=str)
+@pytest.mark.parametrize("m", [32, 2048])
+def test_x_is_read_once_where_it_is_long_and_wider_than_y(m: int, n: tuple[int, ...], k: int) -> None:
+    shape = Shape(m, n, k)
+    reads_once = m == 2048 and k > n[0]
+    expected = traffic.FUSED_XA_WITHIN if reads_once else traffic.FUSED_XA_FIRST
+    assert traffic.bytes_of(traffic.FUSED, shape) == traffic.bytes_of(expected, shape)
+    assert traffic.ratio(traffic.FUSED, shape) == 1 or not reads_once
 
 
 @pytest.mark.parametrize("shape", traffic.GROUPED_SHAPES, ids=str)

@@ -81,7 +81,7 @@ def projection(n: int, k: int) -> Projection:
     ("fused", traffic.FUSED, traffic.FUSED_BACKWARD),
     ("dequantize", traffic.DEQUANTIZE, traffic.DEQUANTIZE_BACKWARD),
 ])
-@pytest.mark.parametrize("shape", [Shape(300, (512,), 256), Shape(90, (640, 640), 512), Shape(520, (256, 128, 128), 256)], ids=str)
+@pytest.mark.parametrize("shape", [Shape(300, (512,), 256), Shape(300, (256,), 576), Shape(90, (640, 640), 512), Shape(520, (256, 128, 128), 256)], ids=str)
 def test_the_operator_moves_what_the_model_says(
     shape: Shape, path: str, forward: Way, backward: Way, moved: list[int]
 ) -> None:

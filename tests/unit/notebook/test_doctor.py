@@ -235,7 +235,8 @@ def test_a_store_that_cannot_be_made_is_found_out_without_making_it(tmp_path, mo
 
 def test_a_container_has_only_the_cores_and_memory_it_was_given(monkeypatch):
     given = {"/sys/fs/cgroup/cpu.max": "150000 100000", "/sys/fs/cgroup/memory.max": str(2**30),
-             "/sys/fs/cgroup/memory.current": str(2**29)}
+             "/sys/fs/cgroup/memory.current": str(2**29 + 2**20),
+             "/sys/fs/cgroup/memory.stat": f"anon 5\ninactive_file {2**20}\nactive_file 7"}
     monkeypatch.setattr(machine, "read", lambda path: given.get(path, ""))
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(16)), raising=False)
     found = look()

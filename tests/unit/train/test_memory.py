@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 
-from ft_notebook.train.memory import ModelShape, estimate_memory
+from ft_notebook.train.memory import ModelShape, estimate_cpu_memory, estimate_memory
 
 SMOL = ModelShape(total_parameters=134_515_008, quantized_parameters=106_168_320, trainable_parameters=4_884_480,
                   layers=30, hidden=576, intermediate=1536, vocabulary=49152, queries=576,
@@ -43,6 +43,38 @@ def test_a_trained_parameter_costs_sixteen_bytes_in_all():
     more = estimate(replace(SMOL, total_parameters=SMOL.total_parameters + 1000,
                             trainable_parameters=SMOL.trainable_parameters + 1000))
     assert more.expected_bytes - estimate().expected_bytes == 16_000
+
+
+BILLION = ModelShape(total_parameters=1_085_016_064, quantized_parameters=973_078_528, trainable_parameters=11_272_192,
+                     layers=16, hidden=2048, intermediate=8192, vocabulary=49152, queries=2048, keys=512)
+DENSE = 4 * SMOL.quantized_parameters
+
+
+def on_cpu(shape=SMOL, **changes):
+    settings = {"file_bytes": 538_090_408, "dense_bytes": DENSE, "is_double_quant": True, "rows": 585,
+                "is_checkpointing": False, **changes}
+    return estimate_cpu_memory(shape, **settings)
+
+
+@pytest.mark.parametrize(("changes", "measured"), [
+    ({}, 1.994e9),
+    ({"dense_bytes": 0}, 1.691e9),
+    ({"rows": 2245}, 3.398e9),
+    ({"rows": 2048}, 3.346e9),
+    ({"rows": 4096, "dense_bytes": 0}, 4.768e9),
+    ({"is_checkpointing": True}, 1.506e9),
+    ({"rows": 4096, "is_checkpointing": True}, 2.373e9),
+    ({"shape": BILLION, "file_bytes": 2_150_000_000, "dense_bytes": 0, "rows": 256}, 4.139e9),
+], ids=str)
+def test_the_cpu_path_is_expected_where_it_was_measured(changes, measured):
+    found = on_cpu(**changes)       # `python -m benchmarks.memory_plan` measures
+    assert found.expected_bytes == pytest.approx(measured, rel=0.15)
+    assert found.low_bytes <= found.expected_bytes < found.high_bytes
+
+
+def test_a_big_file_is_what_a_short_run_needs_memory_for():
+    assert on_cpu(rows=10, file_bytes=6 * 10**9).expected_bytes > 6.5 * 10**9
+    assert on_cpu(rows=10, file_bytes=10**6) == on_cpu(rows=10, file_bytes=0)
 
 
 def test_the_peak_is_that_of_this_process_and_not_of_its_parent():

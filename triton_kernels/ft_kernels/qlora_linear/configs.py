@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import product
 from typing import Any
@@ -26,18 +27,21 @@ class Config:
     num_stages: int
     nested: bool
     segments: int
+    makes_xa: bool = False
+    """Of `forward`: sums x A^T itself."""
     group: int = 8
     """Rows of output tiles that are walked together."""
 
     def constexprs(self, accumulator: Any = tl.float32) -> dict[str, Any]:
         """What is compiled into the kernel."""
         tile = {"BM": self.bm, "BN": self.bn, "BK": self.bk, "GROUP": self.group}
-        return {**tile, "NESTED": self.nested, "SEGMENTS": self.segments, "ACC": accumulator}
+        own = {"MAKES_XA": self.makes_xa} if self.kernel is forward else {}
+        return {**tile, **own, "NESTED": self.nested, "SEGMENTS": self.segments, "ACC": accumulator}
 
     def name(self, dtype: str) -> str:
         """Such as forward_128x128x64_bf16_nested_3."""
-        form = "nested" if self.nested else "flat"
-        return f"{self.kernel.__name__}_{self.bm}x{self.bn}x{self.bk}_{dtype}_{form}_{self.segments}"
+        parts = f"{'nested' if self.nested else 'flat'}_{self.segments}{'_xa' if self.makes_xa else ''}"
+        return f"{self.kernel.__name__}_{self.bm}x{self.bn}x{self.bk}_{dtype}_{parts}"
 
 
 # kernel, most rows of x (None: any), (BM, BN, BK), warps, stages. Two stages keep one tile in flight while one is
@@ -49,16 +53,27 @@ _TILES = (
     (backward_dx, SMALL_M, (32, 64, 64), 4, 5),
     (backward_dx, None, (128, 64, 128), 8, 2),
 )
-TABLE: dict[tuple[Any, bool, bool, int], Config] = {
-    (kernel, rows == SMALL_M, nested, segments): Config(kernel, *tile, warps, stages, nested, segments)
+_PROJECTIONS = (1, 3)   # at most, in one launch
+TABLE: dict[tuple[Any, bool, bool, int, bool], Config] = {
+    (kernel, rows == SMALL_M, nested, segments, makes_xa): Config(
+        kernel, *tile, warps, stages, nested, segments, makes_xa)
     for kernel, rows, tile, warps, stages in _TILES
-    for nested, segments in product((True, False), (1, 3))
+    for nested, segments, makes_xa in product((True, False), _PROJECTIONS, (False, True))
+    if not makes_xa or (kernel is forward and rows is None and segments == 1)
 }
 
 
-def choose_config(kernel: Any, *, rows: int, nested: bool, segments: int) -> Config:
+def choose_config(kernel: Any, *, rows: int, nested: bool, segments: int, makes_xa: bool = False) -> Config:
     """The row of the table for so many rows of x; `segments` is 1 or 3."""
-    return TABLE[kernel, rows <= SMALL_M, nested, segments]
+    return TABLE[kernel, rows <= SMALL_M, nested, segments, makes_xa]
+
+
+def forward_makes_xa(*, rows: int, sizes: Sequence[int], k: int, rank: int) -> bool:
+    """Whether the fused forward of layers [N, K] with these N sums x A^T itself, and so reads x once.
+
+    Where x is the wider side, and long: elsewhere its second read is little, and every tile of y pays for the sum.
+    """
+    return len(sizes) == 1 and rank == 16 and rows > SMALL_M and k > sizes[0]
 
 
 def _type(config: Config, name: str, dtype: str) -> str | None:
@@ -68,7 +83,9 @@ def _type(config: Config, name: str, dtype: str) -> str | None:
         return "i32"
     if stem == "scale":
         return "fp32"
-    if (stem in _NESTED_ONLY and not config.nested) or (stem != name and int(name[-1]) >= config.segments):
+    is_beyond = stem != name and int(name[-1]) >= config.segments
+    is_left_out = name == "lora_a" and not config.makes_xa
+    if is_beyond or is_left_out or (stem in _NESTED_ONLY and not config.nested):
         return None
     if stem == "absmax":
         return "*i32:16" if config.nested else "*fp32:16"

@@ -27,6 +27,20 @@ def pick(segment, first, second, third, SEGMENTS: tl.constexpr):  # type: ignore
         return tl.where(segment == 0, first, tl.where(segment == 1, second, third))
 
 
+@triton.jit  # type: ignore[untyped-decorator]
+def pick_scales(  # type: ignore[no-untyped-def]
+    segment, first, second, third, NESTED: tl.constexpr, SEGMENTS: tl.constexpr
+):
+    """What `block_scale` takes of this projection, out of three tuples (absmax, nested_code, nested_absmax, offset)."""
+    absmax = pick(segment, first[0], second[0], third[0], SEGMENTS)
+    if NESTED:
+        nested_code = pick(segment, first[1], second[1], third[1], SEGMENTS)
+        nested_absmax = pick(segment, first[2], second[2], third[2], SEGMENTS)
+        return absmax, nested_code, nested_absmax, pick(segment, first[3], second[3], third[3], SEGMENTS)
+    else:
+        return absmax, None, None, None
+
+
 @triton.jit
 def row_major(acc):  # type: ignore[no-untyped-def]
     """acc, in a layout that stores 16 bytes at a time: CDNA's matrix instructions leave a thread 8 in a row.
@@ -38,15 +52,18 @@ def row_major(acc):  # type: ignore[no-untyped-def]
 
 @triton.jit(do_not_specialize=RUNTIME)  # type: ignore[untyped-decorator]
 def forward(  # type: ignore[no-untyped-def]
-    x, xa, code,
+    x, xa, lora_a, code,
     w0, absmax0, nested_code0, nested_absmax0, offset0, lora_b0, bias0, y0, N0, scale0,
     w1, absmax1, nested_code1, nested_absmax1, offset1, lora_b1, bias1, y1, N1, scale1,
     w2, absmax2, nested_code2, nested_absmax2, offset2, lora_b2, bias2, y2, N2, scale2,
     M, KB, R, shift, projections, biases,
     BM: tl.constexpr, BN: tl.constexpr, BK: tl.constexpr,
-    NESTED: tl.constexpr, SEGMENTS: tl.constexpr, GROUP: tl.constexpr, ACC: tl.constexpr,
+    NESTED: tl.constexpr, SEGMENTS: tl.constexpr, MAKES_XA: tl.constexpr, GROUP: tl.constexpr, ACC: tl.constexpr,
 ):  # fmt: skip
-    """y_i[M, N_i] = x[M, K] dequant(w_i)[N_i, K]^T + scale_i xa_i[M, R] lora_b_i[N_i, R]^T + bias_i; one i a tile."""
+    """y_i[M, N_i] = x[M, K] dequant(w_i)[N_i, K]^T + scale_i xa_i[M, R] lora_b_i[N_i, R]^T + bias_i; one i a tile.
+
+    MAKES_XA: xa = x lora_a^T, of one projection and 16 ranks, is summed here and written, and its term comes last.
+    """
     tl.static_assert(BK == 64, "a turn takes one chunk, and so one scale a row")
     tiles0, tiles1, tiles2 = tl.cdiv(N0 * 16, BN), tl.cdiv(N1 * 16, BN), tl.cdiv(N2 * 16, BN)
     tiles_N = tiles0 if SEGMENTS == 1 else tiles0 + tiles1 + tiles2
@@ -54,12 +71,9 @@ def forward(  # type: ignore[no-untyped-def]
     segment = (tile_N >= tiles0).to(tl.int32) + (tile_N >= tiles0 + tiles1).to(tl.int32)
     tile_N -= pick(segment, 0, tiles0, tiles0 + tiles1, SEGMENTS)
     w = pick(segment, w0, w1, w2, SEGMENTS)
-    absmax = pick(segment, absmax0, absmax1, absmax2, SEGMENTS)
-    nested_code, nested_absmax, offset = nested_code0, nested_absmax0, offset0
-    if NESTED:
-        nested_code = pick(segment, nested_code0, nested_code1, nested_code2, SEGMENTS)
-        nested_absmax = pick(segment, nested_absmax0, nested_absmax1, nested_absmax2, SEGMENTS)
-        offset = pick(segment, offset0, offset1, offset2, SEGMENTS)
+    absmax, nested_code, nested_absmax, offset = pick_scales(
+        segment, (absmax0, nested_code0, nested_absmax0, offset0), (absmax1, nested_code1, nested_absmax1, offset1),
+        (absmax2, nested_code2, nested_absmax2, offset2), NESTED, SEGMENTS)
     lora_b = pick(segment, lora_b0, lora_b1, lora_b2, SEGMENTS)
     bias = pick(segment, bias0, bias1, bias2, SEGMENTS)
     y = pick(segment, y0, y1, y2, SEGMENTS)
@@ -70,14 +84,19 @@ def forward(  # type: ignore[no-untyped-def]
     from_M, from_N = tl.minimum(rows_M, M - 1).to(tl.int64)[:, None], tl.minimum(rows_N, N - 1).to(tl.int64)[:, None]
 
     acc = tl.zeros((BM, BN), ACC)
-    rank = tl.arange(0, 16)[None, :]
-    xa_at = xa + from_M * (projections * R * 16) + (segment * R * 16 + rank)
-    lora_b_at = lora_b + from_N * (R * 16) + rank
-    for _ in tl.range(0, R, num_stages=1):
-        acc = tl.dot(tl.load(xa_at), tl.trans(tl.load(lora_b_at)), acc, input_precision="ieee", out_dtype=ACC)
-        xa_at += 16
-        lora_b_at += 16
-    acc *= pick(segment, scale0, scale1, scale2, SEGMENTS)
+    scale = pick(segment, scale0, scale1, scale2, SEGMENTS)
+    rank = tl.arange(0, 16)
+    xa_at = xa + from_M * (projections * R * 16) + (segment * R * 16 + rank)[None, :]
+    lora_b_at = lora_b + from_N * (R * 16) + rank[None, :]
+    if MAKES_XA:
+        narrow = tl.zeros((BM, 16), ACC)
+        lora_a_at = lora_a + rank[:, None] * (KB * 64)
+    else:
+        for _ in tl.range(0, R, num_stages=1):
+            acc = tl.dot(tl.load(xa_at), tl.trans(tl.load(lora_b_at)), acc, input_precision="ieee", out_dtype=ACC)
+            xa_at += 16
+            lora_b_at += 16
+        acc *= scale
 
     values = lane_table(code)
     x_at, w_at = x + from_M * (KB * 64), w + from_N * (KB * 8)
@@ -88,6 +107,10 @@ def forward(  # type: ignore[no-untyped-def]
     step = block_scale(chunk >> shift, absmax, nested_code, nested_absmax, offset, NESTED)
     for _ in range(0, KB):
         x_t, packed = tl.load(x_at + element), tl.load(w_at + word)
+        if MAKES_XA:
+            # Before the decoding: behind it, sm_90 waits after each of its products.
+            a_t = tl.load(lora_a_at + element)
+            narrow = tl.dot(x_t, tl.trans(a_t), narrow, input_precision="ieee", out_dtype=ACC)
         # The scales of the next turn, on their way while this one decodes.
         chunk = tl.minimum(chunk + 1, last_chunk)
         next_step = block_scale(chunk >> shift, absmax, nested_code, nested_absmax, offset, NESTED)
@@ -96,6 +119,12 @@ def forward(  # type: ignore[no-untyped-def]
         element += BK
         word += BK // 8
         step = next_step
+
+    if MAKES_XA:
+        # All programs of a row of tiles have the same xa, rounded as if it had been written and read; one writes it.
+        rounded = narrow.to(x.dtype.element_ty)
+        tl.store(xa_at, rounded, mask=rows_M[:, None] < tl.where(tile_N == 0, M, 0))
+        acc += scale * tl.dot(rounded, tl.trans(tl.load(lora_b_at)), input_precision="ieee", out_dtype=ACC)
 
     end = N * ((biases >> segment) & 1)
     acc += tl.load(bias + rows_N, mask=rows_N < end, other=0).to(ACC)[None, :]
@@ -129,12 +158,9 @@ def backward_dx(  # type: ignore[no-untyped-def]
     for segment in tl.static_range(SEGMENTS):
         dy = pick(segment, dy0, dy1, dy2, SEGMENTS)
         w = pick(segment, w0, w1, w2, SEGMENTS)
-        absmax = pick(segment, absmax0, absmax1, absmax2, SEGMENTS)
-        nested_code, nested_absmax, offset = nested_code0, nested_absmax0, offset0
-        if NESTED:
-            nested_code = pick(segment, nested_code0, nested_code1, nested_code2, SEGMENTS)
-            nested_absmax = pick(segment, nested_absmax0, nested_absmax1, nested_absmax2, SEGMENTS)
-            offset = pick(segment, offset0, offset1, offset2, SEGMENTS)
+        absmax, nested_code, nested_absmax, offset = pick_scales(
+            segment, (absmax0, nested_code0, nested_absmax0, offset0), (absmax1, nested_code1, nested_absmax1, offset1),
+            (absmax2, nested_code2, nested_absmax2, offset2), NESTED, SEGMENTS)
         lora_a = pick(segment, lora_a0, lora_a1, lora_a2, SEGMENTS)
         N = pick(segment, N0, N1, N2, SEGMENTS) * 16
 

@@ -24,15 +24,20 @@ def launch_forward(
     biases: Sequence[Tensor | None],
     scales: Sequence[float],
     out: Sequence[Tensor],
+    lora_a_RK: Tensor | None = None,
 ) -> None:
-    """out[i] = x dequant(W_i)^T + scale_i xa_i lora_b_i^T + bias_i for one to three weights, in one launch."""
+    """out[i] = x dequant(W_i)^T + scale_i xa_i lora_b_i^T + bias_i for one to three weights, in one launch.
+
+    With lora_a, where `forward_makes_xa` says so, xa_MR is written: x lora_a^T.
+    """
     rows = x_MK.shape[0]
-    config = _config(forward, weights, rows=rows)
+    config = _config(forward, weights, rows=rows, makes_xa=lora_a_RK is not None)
     tiles = _tiles(rows, config.bm) * sum(_tiles(weight.n, config.bn) for weight in weights)
     arguments: dict[str, Any] = {
         **_shared(x_MK, weights, rank=lora_b[0].shape[1]),
         "x": x_MK,
         "xa": xa_MR,
+        "lora_a": lora_a_RK,
         "biases": sum(1 << i for i, bias in enumerate(biases) if bias is not None),
     }
     for i in range(3):
@@ -73,8 +78,9 @@ def launch_backward_dx(
     _launch(config, tiles, arguments, dtype=out_MK.dtype)
 
 
-def _config(kernel: Any, weights: Sequence[QuantizedWeight], *, rows: int) -> Config:
-    return choose_config(kernel, rows=rows, nested=weights[0].is_nested, segments=1 if len(weights) == 1 else 3)
+def _config(kernel: Any, weights: Sequence[QuantizedWeight], *, rows: int, makes_xa: bool = False) -> Config:
+    segments = 1 if len(weights) == 1 else 3
+    return choose_config(kernel, rows=rows, nested=weights[0].is_nested, segments=segments, makes_xa=makes_xa)
 
 
 def _tiles(size: int, tile: int) -> int:

@@ -13,6 +13,7 @@ from torch import Tensor
 from ft_kernels import buffers
 from ft_kernels.lora_dropout.op import add_dropped, lora_dropout
 from ft_kernels.nf4_dequant.op import nf4_dequant
+from ft_kernels.qlora_linear.configs import forward_makes_xa
 from ft_kernels.qlora_linear.launch import launch_backward_dx, launch_forward
 from ft_kernels.quantized import QuantizedWeight
 
@@ -48,12 +49,17 @@ def forward(
     columns = [padded_columns(each, rank=rank, dtype=x.dtype) for each in lora_b]
     bias = [None if each is None else each.to(x.dtype) for each in biases]
     xa = buffers.empty((x.shape[0], rows.shape[0]), dtype=x.dtype, device=x.device)
-    torch.mm(x if seed is None else lora_dropout(x, seed, p=dropout), rows.t(), out=xa)
-    out = [buffers.empty((x.shape[0], weight.n), dtype=x.dtype, device=x.device) for weight in weights]
+    sizes = [weight.n for weight in weights]
+    makes_xa = path == "fused" and seed is None and forward_makes_xa(
+        rows=x.shape[0], sizes=sizes, k=x.shape[1], rank=rank)
+    if not makes_xa:
+        torch.mm(x if seed is None else lora_dropout(x, seed, p=dropout), rows.t(), out=xa)
+    out = [buffers.empty((x.shape[0], n), dtype=x.dtype, device=x.device) for n in sizes]
     if x.shape[0] == 0:
         return out, xa
     if path == "fused":
-        launch_forward(x, weights, xa_MR=xa, lora_b=columns, biases=bias, scales=scales, out=out)
+        launch_forward(x, weights, xa_MR=xa, lora_b=columns, biases=bias, scales=scales, out=out,
+                       lora_a_RK=rows if makes_xa else None)
         return out, xa
     for i, weight in enumerate(weights):
         # The small product first: what is rounded on the way is then the LoRA part alone.
