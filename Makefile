@@ -49,6 +49,8 @@ results: install
 	$(BIN)/python triton_kernels/bench/report.py --write
 	$(BIN)/python benchmarks/tool_calls.py
 	$(BIN)/python benchmarks/live_view.py
+	$(BIN)/python -m benchmarks.memory_plan
+	$(BIN)/python -m benchmarks.generation
 
 # A training step on the CPU against its peers, and how its cost grows; hours. Writes docs/results/cpu_step.md.
 cpu-step: install

@@ -188,6 +188,17 @@ def test_a_child_finds_this_package_and_keeps_what_the_user_set(run, module, mon
         assert '"GLIBC_TUNABLES": "glibc.malloc.check=0:glibc.malloc.hugetlb=1"' in shown
 
 
+def test_waiting_threads_give_their_core_away_unless_the_user_says_how_they_wait(monkeypatch):
+    for name in ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT"):
+        monkeypatch.delenv(name, raising=False)
+    assert supervise._environment()["GOMP_SPINCOUNT"] == "3000"
+    monkeypatch.setenv("GOMP_SPINCOUNT", "7")
+    assert supervise._environment()["GOMP_SPINCOUNT"] == "7"
+    monkeypatch.delenv("GOMP_SPINCOUNT")
+    monkeypatch.setenv("OMP_WAIT_POLICY", "active")
+    assert "GOMP_SPINCOUNT" not in supervise._environment()
+
+
 def test_a_container_gets_no_more_threads_than_it_has_cores(monkeypatch):
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     monkeypatch.setattr(machine, "read", lambda path: "150000 100000" if path.endswith("cpu.max") else "")
