@@ -57,6 +57,7 @@ class PlanEvent(_Event):
     evaluations: int = 0       # on the held-out split while it trains, besides the one of the base model
     batch_size: int
     accumulate: int
+    batch_tokens: int = 0      # of one forward pass at most, unless one example alone has more; 0: no limit
     memory_low_bytes: int
     memory_expected_bytes: int
     memory_high_bytes: int

@@ -84,6 +84,9 @@ class TrainSection(Section):
     max_steps: Positive | None = Field(None, description="Stop after this many optimizer steps.")
     learning_rate: float = Field(2e-4, gt=0, le=1, allow_inf_nan=False, description="Peak learning rate.")
     batch_size: int = Field(8, ge=1, le=4096, description="Examples in one forward pass.")
+    batch_tokens: Positive | None = Field(None, description=(
+        "Most tokens in one forward pass on a CPU, unless one example alone has more: a batch with more is computed in "
+        "parts, as one batch. By default as many as memory holds."))
     accumulate: int = Field(1, ge=1, le=4096, description="Forward passes in one optimizer step.")
     schedule: Literal["linear", "cosine", "constant"] = Field("linear", description="Learning rate after warm-up.")
     warmup: float = Field(0.05, ge=0, le=1_000_000, allow_inf_nan=False, description=(
@@ -163,5 +166,7 @@ class Recipe(Section):
         values = self.model_dump(exclude={"output"})
         if self.kernels == KernelsSection():  # type: ignore[call-arg]
             del values["kernels"]   # runs from before there was such a section have the same digest
+        if self.train.batch_tokens is None:
+            del values["train"]["batch_tokens"]     # and such a field
         text = json.dumps(values, sort_keys=True, ensure_ascii=False)
         return hashlib.sha256(text.encode()).hexdigest()

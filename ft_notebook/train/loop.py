@@ -38,6 +38,7 @@ def run_trainer(model: Any, conductor: Conductor, checkpoint: Path | None, *, fo
         encoded=setting.data.train_tokens,
         on_loss=conductor.note_loss,
         kernels=kernels,
+        most_tokens=setting.plan.batch_tokens,
     )
     trainer.remove_callback(PrinterCallback)
     with suppress(TrainingLeft):

@@ -62,6 +62,22 @@ def pack(batch: Sequence[EncodedExample], *, share_prefix: bool) -> PackedBatch:
     )
 
 
+def split(batch: Sequence[EncodedExample], most_tokens: int) -> list[list[EncodedExample]]:
+    """The batch in parts of at most so many tokens, in order; an example with more is a part of its own.
+
+    most_tokens: 0 for no limit.
+    """
+    parts: list[list[EncodedExample]] = []
+    room = 0
+    for example in batch:
+        if not parts or (most_tokens and example.tokens > room):
+            parts.append([])
+            room = most_tokens
+        parts[-1].append(example)
+        room -= example.tokens
+    return parts
+
+
 def packed_loss(path: CpuPath, batch: PackedBatch, items: Tensor | int | None) -> Tensor:
     """Summed cross entropy of the trained tokens over `items` (their number, if None), as `masked_loss` has it."""
     hidden_ND = path.hidden(batch.input_ids_1T, batch.rows)[batch.predicting_N]

@@ -26,7 +26,7 @@ from ft_notebook.train.memory import (
     memory_available_bytes,
     shape_of,
 )
-from ft_notebook.train.packed import pack
+from ft_notebook.train.packed import pack, split
 from ft_notebook.train.schedule import Schedule
 
 _OPTIMIZER_FACTOR = 3   # a checkpoint holds the trained weights and their two moments
@@ -47,10 +47,10 @@ def plan_of(recipe: Recipe, model: LocalModel, method: Method, data: EncodedData
     largest = schedule.batches[widths.index(max(widths))]
     longest = max(example.tokens for example in data.train_tokens)
     free = memory_available_bytes(device)
-    dense_bytes = 0
+    dense_bytes = batch_tokens = 0
     if takes_cpu_path(recipe, method) and cpu_refusal(adapted) is None:
         files = sum(path.stat().st_size for path in model.folder.glob("*.safetensors"))
-        memory, dense_bytes = _on_cpu(shape, recipe, data, schedule, file_bytes=files, free=free)
+        memory, dense_bytes, batch_tokens = _on_cpu(shape, recipe, data, schedule, file_bytes=files, free=free)
     else:
         memory = estimate_memory(
             shape, device=device, bytes_per_value=DTYPES[precision].itemsize,
@@ -78,30 +78,40 @@ def plan_of(recipe: Recipe, model: LocalModel, method: Method, data: EncodedData
         evaluations=len(schedule.evaluation_steps) if data.heldout else 0,
         batch_size=recipe.train.batch_size, accumulate=recipe.train.accumulate,
         memory_low_bytes=memory.low_bytes, memory_expected_bytes=memory.expected_bytes,
-        memory_high_bytes=memory.high_bytes, dense_bytes=dense_bytes,
+        memory_high_bytes=memory.high_bytes, dense_bytes=dense_bytes, batch_tokens=batch_tokens,
         disk_bytes=checkpoint_bytes(trainable) * (recipe.train.keep_checkpoints + 2) + trainable * 4,
         device=device, precision=precision, notes=warnings,
     )
 
 
 def _on_cpu(shape: ModelShape, recipe: Recipe, data: EncodedData, schedule: Schedule, *, file_bytes: int,
-            free: int) -> tuple[MemoryEstimate, int]:
-    """Memory of a run by the CPU operators, and what of it 4-bit weights take that are kept dequantized.
+            free: int) -> tuple[MemoryEstimate, int, int]:
+    """Memory of a run by the CPU operators, what of it 4-bit weights take that are kept dequantized, and batch_tokens.
 
-    They are kept so where that leaves a quarter of the free memory, and else dequantized at each use; the recipe's
-    `kernels: dequantize` and `kernels: fused` decide it.
+    What a quarter of the free memory is not left by is given up in this order: dequantized weights, which the recipe's
+    `kernels: dequantize` and `kernels: fused` decide for themselves, then batches in one piece, unless the recipe says
+    how many tokens a forward pass has.
     """
     batches = [[data.train_tokens[i] for i in batch] for batch in schedule.batches]
     largest = max(batches, key=lambda batch: sum(example.tokens for example in batch))
     estimate = partial(
         estimate_cpu_memory, shape, file_bytes=file_bytes, is_double_quant=recipe.method.double_quant,
-        rows=pack(largest, share_prefix=True).rows.total, is_checkpointing=recipe.train.gradient_checkpointing)
-    whole = 4 * shape.quantized_parameters
-    dense = estimate(dense_bytes=whole)
-    mode = recipe.kernels.mode
-    if mode == "dequantize" or (mode == "auto" and dense.expected_bytes <= _FREE_SHARE * free):
-        return dense, whole
-    return estimate(dense_bytes=0), 0
+        is_checkpointing=recipe.train.gradient_checkpointing)
+
+    def rows(limit: int) -> int:
+        return max(pack(part, share_prefix=True).rows.total for part in split(largest, limit))
+
+    limit = recipe.train.batch_tokens or 0
+    mode, whole, most = recipe.kernels.mode, 4 * shape.quantized_parameters, int(_FREE_SHARE * free)
+    keeps = mode == "dequantize" or (
+        mode == "auto" and estimate(dense_bytes=whole, rows=rows(limit)).expected_bytes <= most)
+    planned = partial(estimate, dense_bytes=whole if keeps else 0)
+    if not limit and planned(rows=rows(0)).expected_bytes > most:
+        longest = max(example.tokens for example in data.train_tokens)
+        limit = sum(example.tokens for example in largest)
+        while limit > longest and planned(rows=rows(limit)).expected_bytes > most:
+            limit = max(longest, limit // 2)
+    return planned(rows=rows(limit)), whole if keeps else 0, limit
 
 
 def checkpoint_bytes(trainable_parameters: int) -> int:

@@ -18,17 +18,18 @@ from torch.utils.data import DataLoader, Sampler
 from trl import SFTConfig, SFTTrainer
 
 from ft_notebook.data.examples import EncodedExample
+from ft_notebook.models.cpu_path import CpuPath
 from ft_notebook.models.load import Precision, device_name
 from ft_notebook.recipe.schema import TrainSection
 from ft_notebook.train.kernel_loss import IGNORED
 from ft_notebook.train.kernels import RunKernels
-from ft_notebook.train.packed import PackedBatch, pack, packed_loss
+from ft_notebook.train.packed import PackedBatch, pack, packed_loss, split
 from ft_notebook.train.schedule import Schedule, learning_rate_factor
 
 LIGER = {"rope": True, "rms_norm": True, "swiglu": True, "cross_entropy": False, "fused_linear_cross_entropy": False}
 """What of liger-kernel computes; the loss is ours."""
 TRAINED_TOKENS = "trained_tokens"   # of a batch, counted where it is collated
-PACKED = "packed"                   # the batch as the CPU path takes it
+PACKED = "packed"                   # the parts of a batch as the CPU path takes them
 
 
 class ScheduledBatches(Sampler[list[int]]):
@@ -48,7 +49,8 @@ class ScheduledTrainer(SFTTrainer):  # type: ignore[misc]
     """SFTTrainer over a fixed schedule; `on_loss` is told every batch's loss before its backward pass."""
 
     def __init__(self, *, schedule: Schedule, decay: str, encoded: Sequence[EncodedExample],
-                 on_loss: Callable[[torch.Tensor], None], kernels: RunKernels, **arguments: Any) -> None:
+                 on_loss: Callable[[torch.Tensor], None], kernels: RunKernels, most_tokens: int,
+                 **arguments: Any) -> None:
         trainable = [p for p in arguments["model"].parameters() if p.requires_grad]
         originals = [p.detach().clone() for p in trainable]
         super().__init__(**arguments)
@@ -60,6 +62,7 @@ class ScheduledTrainer(SFTTrainer):  # type: ignore[misc]
         self._encoded = encoded
         self._on_loss = on_loss
         self._kernel_loss, self._cpu_path = kernels.loss, kernels.cpu_path
+        self._most_tokens = most_tokens
         self._takes_positions = "logits_to_keep" in inspect.signature(type(_base(self.model)).forward).parameters
         self.model_accepts_loss_kwargs = True  # compute_loss divides by the trained tokens of the whole step
 
@@ -74,7 +77,7 @@ class ScheduledTrainer(SFTTrainer):  # type: ignore[misc]
 
     def _collate(self, batch: Sequence[EncodedExample]) -> dict[str, Any]:
         if self._cpu_path is not None:
-            return collate_packed(batch, share_prefix=not self._cpu_path.noisy)
+            return collate_packed(batch, share_prefix=not self._cpu_path.noisy, most_tokens=self._most_tokens)
         return collate(batch, pad_id=self.processing_class.pad_token_id)
 
     def create_scheduler(self, num_training_steps: int, optimizer: torch.optim.Optimizer | None = None) -> LambdaLR:
@@ -90,16 +93,29 @@ class ScheduledTrainer(SFTTrainer):  # type: ignore[misc]
         """Mean cross entropy over the trained tokens of the optimizer step; the head runs on their positions only."""
         trained = int(inputs.pop(TRAINED_TOKENS))
         if self._cpu_path is not None:
-            loss = packed_loss(self._cpu_path, cast(PackedBatch, inputs[PACKED]), num_items_in_batch)
-        elif return_outputs or not self._takes_positions:
+            items = trained if num_items_in_batch is None else num_items_in_batch
+            return self._loss_of_parts(self._cpu_path, cast(list[PackedBatch], inputs[PACKED]), items)
+        if return_outputs or not self._takes_positions:
             return super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
-        elif self._kernel_loss is not None and trained:
+        if self._kernel_loss is not None and trained:
             with self.accelerator.autocast():   # which is around the forward of the whole model only
                 loss = self._kernel_loss(inputs, num_items_in_batch, trained=trained)
         else:
             loss = masked_loss(model, inputs, num_items_in_batch)
         self._on_loss(loss)
         return loss
+
+    def _loss_of_parts(self, path: CpuPath, parts: Sequence[PackedBatch], items: torch.Tensor | int) -> torch.Tensor:
+        """The sum of the parts' losses; all but the last part have their backward pass done, so that one is kept."""
+        total = torch.zeros(())
+        for part in parts[:-1]:
+            loss = packed_loss(path, part, items)
+            self._on_loss(loss)
+            loss.backward()  # type: ignore[no-untyped-call]
+            total += loss.detach()
+        last = packed_loss(path, parts[-1], items)
+        self._on_loss(last)
+        return last + total
 
     def create_model_card(self, *arguments: Any, **keywords: Any) -> None:
         """Checkpoints carry no card; the run folder says what they are."""
@@ -139,11 +155,12 @@ def collate(batch: Sequence[EncodedExample], *, pad_id: int) -> dict[str, Any]:
             TRAINED_TOKENS: int((labels[:, 1:] != IGNORED).sum())}
 
 
-def collate_packed(batch: Sequence[EncodedExample], *, share_prefix: bool) -> dict[str, Any]:
-    """The batch without padding, and labels int64 [1, 1 + trained tokens], for the Trainer counts those."""
-    packed = pack(batch, share_prefix=share_prefix)
-    labels = torch.cat([torch.tensor([IGNORED]), packed.targets_N.repeat_interleave(packed.counts_N)])
-    return {"input_ids": packed.input_ids_1T, "labels": labels[None], PACKED: packed, TRAINED_TOKENS: packed.trained}
+def collate_packed(batch: Sequence[EncodedExample], *, share_prefix: bool, most_tokens: int = 0) -> dict[str, Any]:
+    """The batch without padding, in parts, and labels int64 [1, 1 + trained tokens], for the Trainer counts those."""
+    parts = [pack(part, share_prefix=share_prefix) for part in split(batch, most_tokens)]
+    targets = [part.targets_N.repeat_interleave(part.counts_N) for part in parts]
+    return {"labels": torch.cat([torch.tensor([IGNORED]), *targets])[None], PACKED: parts,
+            TRAINED_TOKENS: sum(part.trained for part in parts)}
 
 
 def training_arguments(train: TrainSection, schedule: Schedule, *, folder: Path, precision: Precision,

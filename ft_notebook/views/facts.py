@@ -186,7 +186,8 @@ def plan_rows(plan: PlanEvent) -> list[tuple[str, str]]:
         ("tokens an epoch", f"{plan.total_tokens:,}, of which {plan.trained_tokens:,} trained ({100 * share:.0f} %)"),
         ("truncated examples", f"{plan.truncated_examples:,}; longest {plan.longest_tokens:,} tokens"),
         ("trainable parameters", f"{plan.trainable_parameters:,} of {plan.total_parameters:,} ({100 * of_all:.2f} %)"),
-        ("steps", f"{plan.steps:,} in {plan.epochs:.1f} epochs, batch {plan.batch_size} × {plan.accumulate}"),
+        ("steps", f"{plan.steps:,} in {plan.epochs:.1f} epochs, batch {plan.batch_size} × {plan.accumulate}"
+                  + (f", at most {plan.batch_tokens:,} tokens at once" if plan.batch_tokens else "")),
         ("memory", f"low {size(plan.memory_low_bytes)}, expected {size(plan.memory_expected_bytes)}, "
                    f"high {size(plan.memory_high_bytes)}"),
         ("disk", size(plan.disk_bytes)),

@@ -8,7 +8,7 @@ from cpu_shapes import assert_same_gradients, examples, gradients, lora_model, p
 
 from ft_notebook.data.examples import EncodedExample
 from ft_notebook.models.cpu_path import CpuPath, use_cpu_path
-from ft_notebook.train.packed import pack, packed_loss
+from ft_notebook.train.packed import pack, packed_loss, split
 from ft_notebook.train.trainer import IGNORED, collate, masked_loss
 
 BATCH = examples(5, [9, 20, 6, 13])
@@ -114,3 +114,10 @@ def test_fifty_steps_give_the_plain_losses(shape: str, dtype: torch.dtype, toler
         errors.append((ours.item() - expected.item()) / expected.item())
     assert max(map(abs, errors)) <= tolerance
     assert 5 <= sum(error > 0 for error in errors) <= 45    # off to no side
+
+
+@pytest.mark.parametrize(("most_tokens", "sizes"), [
+    (0, [[9, 20, 6, 13]]), (48, [[9, 20, 6, 13]]), (47, [[9, 20, 6], [13]]), (29, [[9, 20], [6, 13]]),
+    (20, [[9], [20], [6, 13]]), (1, [[9], [20], [6], [13]])])
+def test_a_batch_is_split_in_order_and_no_example_is(most_tokens: int, sizes: list[list[int]]):
+    assert [[example.tokens for example in part] for part in split(BATCH, most_tokens)] == sizes

@@ -21,16 +21,18 @@ RECIPE = """\
 model: {model}
 data: {{source: "sample:tickets", limit: 40}}
 method: {{name: {method}, rank: 4{adapter}}}
-train: {{max_steps: 8, batch_size: 4, accumulate: 2, checkpoint_every: 4, learning_rate: 5e-3{train}}}
+train: {{max_steps: 8, checkpoint_every: 4, learning_rate: 5e-3{train}}}
 evaluate: {{every: 4, samples: 1, at_end: false}}
 kernels: {mode}
 """
+SIZES = {"batch_size": "4", "accumulate": "2"}
 Trained = Callable[..., RunFolder]
 
 
 @pytest.fixture
 def trained(tiny_model: Path) -> Trained:
     def train(*, mode: str = "auto", method: str = "qlora", adapter: str = "", **options: str) -> RunFolder:
+        options = {**SIZES, **options}
         run = runs.new_run(RECIPE.format(model=tiny_model, mode=mode, method=method, adapter=adapter,
                                          train="".join(f", {name}: {value}" for name, value in options.items())), "cpu")
         worker.main([str(run.path)])
@@ -54,7 +56,8 @@ def assert_same(run: RunFolder, other: RunFolder, *, steps: int = 8) -> None:
 
 
 @pytest.mark.parametrize("options", [
-    {}, {"gradient_checkpointing": "true"}, {"method": "lora"}, {"mode": "fused"}, {"mode": "dequantize"}], ids=str)
+    {}, {"gradient_checkpointing": "true"}, {"method": "lora"}, {"mode": "fused"}, {"mode": "dequantize"},
+    {"batch_tokens": "150"}, {"batch_tokens": "1"}], ids=str)
 def test_every_step_is_that_of_peft_alone(trained: Trained, tiny_model: Path, options: dict[str, str]):
     ours, plain = trained(**options), trained(**{**options, "mode": "off"})
     assert_same(ours, plain)
@@ -77,7 +80,8 @@ def test_padding_and_the_shared_opening_are_left_out(trained: Trained, monkeypat
 
 def test_a_stopped_run_goes_on_to_the_same_losses(trained: Trained, tiny_model: Path, monkeypatch: pytest.MonkeyPatch):
     whole = trained()
-    run = runs.new_run(RECIPE.format(model=tiny_model, mode="auto", method="qlora", adapter="", train=""), "cpu")
+    run = runs.new_run(RECIPE.format(model=tiny_model, mode="auto", method="qlora", adapter="",
+                                     train=", batch_size: 4, accumulate: 2"), "cpu")
     when(monkeypatch, lambda event: isinstance(event, StepEvent) and event.step == 3, lambda: run.request("stop"))
     worker.main([str(run.path)])
     assert run.state() == "stopped"
@@ -98,6 +102,29 @@ def test_the_plan_decides_whether_weights_stay_dequantized(trained: Trained, mon
     assert of(trained(mode="dequantize"), PlanEvent)[0].dense_bytes > 0
     monkeypatch.undo()
     assert of(trained(mode="fused"), PlanEvent)[0].dense_bytes == 0
+
+
+def test_no_forward_pass_has_more_tokens_than_the_recipe_says(trained: Trained, monkeypatch: pytest.MonkeyPatch):
+    parts = []
+    plain = trainer.packed_loss
+    monkeypatch.setattr(trainer, "packed_loss", lambda path, batch, items: (
+        parts.append([batch.rows.prefix + stop - start for start, stop in batch.rows.bounds]),
+        plain(path, batch, items))[1])
+    run = trained(batch_tokens="150")
+    assert all(sum(part) <= 150 or len(part) == 1 for part in parts) and 16 < len(parts) < 64
+    assert sum(map(sum, parts)) == sum(step.tokens for step in run.history())
+    assert of(run, PlanEvent)[0].batch_tokens == 150
+
+
+def test_a_batch_that_memory_does_not_hold_is_computed_in_parts(trained: Trained, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(planning, "memory_available_bytes", lambda device: 0)
+    run = trained(batch_size="8", accumulate="1")
+    plan = of(run, PlanEvent)[0]
+    assert plan.dense_bytes == 0 and plan.batch_tokens == plan.longest_tokens
+    monkeypatch.undo()
+    whole = trained(batch_size="8", accumulate="1")
+    assert of(whole, PlanEvent)[0].batch_tokens == 0
+    assert_same(run, whole)
 
 
 def test_dropout_takes_the_opening_apart(trained: Trained, monkeypatch: pytest.MonkeyPatch):
