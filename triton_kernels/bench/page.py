@@ -23,7 +23,7 @@ HEAD = "| kernel | target | registers | spilled | local | atomics | shared | occ
        "| stores | hot loop | others a MMA | instr. an element |"
 
 
-def page_of(rows: Sequence[Row], *, seconds: float) -> str:
+def page_of(rows: Sequence[Row]) -> str:
     """The whole page."""
     versions = ", ".join(f"{name} {installed_version(name) or 'not installed'}"
                          for name in ("triton", "torch", "bitsandbytes", "liger-kernel"))
@@ -32,7 +32,7 @@ def page_of(rows: Sequence[Row], *, seconds: float) -> str:
         "# The kernels, as compiled",
         "",
         "Made by `python triton_kernels/bench/report.py --write` on "
-        f"{platform.machine()}, {versions}, with no GPU; {seconds / 60:.1f} minutes. "
+        f"{platform.machine()}, {versions}, with no GPU. "
         f"{len({row.kernel for row in ours})} compiled forms of our kernels for {len({row.target for row in ours})} "
         "targets. All figures are counts in machine code or come from a model of traffic. **Not timed on a GPU.**",
         "",
