@@ -119,7 +119,7 @@ def estimate_cpu_memory(
     loading = _LOADING_BYTES + file_bytes + weights + _LOADED_AT_ONCE * 4 * shape.hidden * shape.intermediate
     expected = max(certain + activations + working, loading)
     return MemoryEstimate(int(max(certain + 0.8 * activations, loading)), int(expected),
-                          int(expected + 0.3 * activations))
+                          int(1.06 * expected + 0.3 * activations))
 
 
 def peak_memory_bytes() -> int:
