@@ -34,6 +34,7 @@ __all__ = ["Kernels", "Projection", "QuantizedWeight", "ShapeError", "choose_ker
 
 ASKED: tuple[Op, ...] = ("qlora_linear", "linear_cross_entropy")
 """The operators that a run asks for; the rest of `ft_kernels` serves these."""
+PEFT_COMPUTES = "PEFT computes"
 Output = TypeVar("Output")
 Notice = Callable[[str, str], None]
 """Is told a title and a text for the user."""
@@ -128,14 +129,18 @@ class Kernels:
                            mode=self._mode, measured=self._measured)
 
 
-def choose_kernels(section: KernelsSection, *, device: str, notice: Notice) -> Kernels | None:
-    """The kernels of a run on a type of device, by its recipe and the plugins; None if PEFT computes everything."""
+def choose_kernels(section: KernelsSection, *, device: str, notice: Notice,
+                   otherwise: str | None = PEFT_COMPUTES) -> Kernels | None:
+    """The kernels of a run on a type of device, by its recipe and the plugins; None if something else computes.
+
+    otherwise: what does, as the end of a sentence, said where the recipe asks for kernels; None: nothing is said.
+    """
     if section.mode == "off":
         return None
     known = _known(section.mode, device, notice)
     if not known.known():
-        if section.mode != "auto":
-            notice("Kernels.", f"The recipe asks for kernels and none serves {quoted(device)}: PEFT computes.")
+        if section.mode != "auto" and otherwise is not None:
+            notice("Kernels.", f"The recipe asks for kernels and none serves {quoted(device)}: {otherwise}.")
         return None
     if device != "cuda":
         return Kernels(section.mode, device, known, notice=notice)

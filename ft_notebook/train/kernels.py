@@ -12,7 +12,7 @@ from ft_notebook.hooks import Method
 from ft_notebook.models.cpu_path import CpuPath, use_cpu_path
 from ft_notebook.models.cpu_path import dense_bytes as weight_bytes_dense
 from ft_notebook.models.load import device_name, resolve_precision
-from ft_notebook.models.ops import Kernels, choose_kernels
+from ft_notebook.models.ops import PEFT_COMPUTES, Kernels, Notice, choose_kernels
 from ft_notebook.recipe.schema import Recipe
 from ft_notebook.train.kernel_loss import Head, KernelLoss, head_of
 
@@ -43,12 +43,13 @@ def start_kernels(model: Any, recipe: Recipe, method: Method, *, dense_bytes: in
             said.add(text)
             say(MessageEvent(level="info", code=CODE, title=title, text=text))
 
-    if takes_cpu_path(recipe, method):
+    is_for_cpu = _is_for_cpu_path(recipe)
+    kernels = _kernels(recipe, method, notice, otherwise=None if is_for_cpu else PEFT_COMPUTES)
+    if kernels is None and is_for_cpu:
         path = use_cpu_path(model, resident_bytes=dense_bytes, notice=partial(notice, TITLE))
         if path is not None:
             notice(TITLE, f"The CPU operators compute, without padding{_kept(model, dense_bytes)}.")
         return RunKernels(cpu_path=path)
-    kernels = _kernels(recipe, method, notice)
     if kernels is None:
         return RunKernels()
     from ft_notebook.models.kernel_layers import use_kernels
@@ -64,13 +65,18 @@ def takes_cpu_path(recipe: Recipe, method: Method) -> bool:
 
     A plugin's kernel for a CPU goes first. They compute in float32.
     """
+    return _is_for_cpu_path(recipe) and _kernels(recipe, method, lambda title, text: None) is None
+
+
+def _is_for_cpu_path(recipe: Recipe) -> bool:
     return device_name() == "cpu" and recipe.kernels.mode != "off" and \
-        resolve_precision(recipe.train.precision) == "fp32" and \
-        _kernels(recipe, method, lambda title, text: None) is None
+        resolve_precision(recipe.train.precision) == "fp32"
 
 
-def _kernels(recipe: Recipe, method: Method, notice: Callable[[str, str], None]) -> Kernels | None:
-    return choose_kernels(recipe.kernels, device=device_name(), notice=notice) if method.is_quantized else None
+def _kernels(recipe: Recipe, method: Method, notice: Notice, *, otherwise: str | None = None) -> Kernels | None:
+    if not method.is_quantized:
+        return None
+    return choose_kernels(recipe.kernels, device=device_name(), notice=notice, otherwise=otherwise)
 
 
 def _kept(model: Any, dense_bytes: int) -> str:

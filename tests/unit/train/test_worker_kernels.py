@@ -84,3 +84,13 @@ def test_a_kernel_that_fails_fails_the_run_by_its_name(trained):
     assert run.error().kind == "PluginError"
     assert run.error().text == ("the kernel `plain_linear` of plugin plain failed: ZeroDivisionError: warp of zero threads")
     assert "call_group" in run.error().traceback
+
+
+def test_a_kernel_that_cannot_be_used_is_named_where_the_cpu_operators_compute(trained):
+    class Other(PlainGroup):
+        op = "nf4_dequant"
+
+    run = trained(Other())
+    assert run.state() == "finished", run.error()
+    assert "`plain_linear` of plugin plain is left out" in said(run)[0]
+    assert said(run)[1].startswith("The CPU operators compute")
