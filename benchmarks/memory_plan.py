@@ -12,7 +12,6 @@ from __future__ import annotations
 import json
 import sys
 import tempfile
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,12 +19,9 @@ from typing import Any
 from benchmarks.cpu_step.examples import python_docs, recipe_of, uniform
 from benchmarks.cpu_step.job import Job
 from benchmarks.cpu_step.models import embedded_model, random_billion
-from ft_notebook.data.examples import example_to_json
-from ft_notebook.data.prepare import prepare
-from ft_notebook.events import FINAL_STATES, PlanEvent
+from benchmarks.cpu_step.ours import finish
+from ft_notebook.events import PlanEvent
 from ft_notebook.recipe.schema import Recipe
-from ft_notebook.store.runs import RunStore
-from ft_notebook.train import supervise
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs" / "results" / "memory_plan.md"
@@ -96,17 +92,7 @@ def main(names: list[str]) -> int:
 def measure(setting: Setting, place: Path) -> Figures:
     """Train one setting. Raises SystemExit with the run's own words if it does not finish."""
     model = random_billion(ROOT / "build" / "cpu_step" / "random-1b") if setting.is_billion else embedded_model()
-    recipe = _recipe(setting, model, place)
-    prepared = prepare(recipe.data)
-    run = RunStore(place / "home").create(
-        recipe, name=setting.name, recipe_text="", train_lines=map(example_to_json, prepared.train), heldout_lines=[],
-        data_digest=prepared.digest, data_report=prepared.report.to_dict(), versions={})
-    supervise.start(run)
-    while run.state() not in FINAL_STATES or run.is_alive():
-        time.sleep(0.2)
-    error = run.error()
-    if error is not None:
-        raise SystemExit(f"{setting.name}: {error.text}")
+    run = finish(_recipe(setting, model, place), place)
     plan = next(event for event in run.events() if isinstance(event, PlanEvent))
     return Figures(plan.memory_low_bytes, plan.memory_expected_bytes, plan.memory_high_bytes,
                    max(step.peak_memory_bytes for step in run.history()))

@@ -6,15 +6,12 @@ The figures of all rounds are in FOLDER/results.json, so that either part can be
 from __future__ import annotations
 
 import json
-import os
-import platform
-import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from benchmarks.about import about_machine
 from benchmarks.cpu_step.examples import Row, python_docs, uniform
 from benchmarks.cpu_step.job import Job
 from benchmarks.cpu_step.models import embedded_model, random_billion
@@ -125,13 +122,4 @@ def _say(sentence: str) -> None:
 
 def _about(job: Job) -> dict[str, Any]:
     """The job and the machine, without paths."""
-    cpu = Path("/proc/cpuinfo")
-    said = cpu.read_text(encoding="utf-8") if cpu.is_file() else ""
-    name = re.search(r"^model name\s*: (.*)$", said, re.M)
-    known = [flag for flag in ("avx2", "avx512f", "avx512_bf16", "amx_bf16") if flag in said.split()]
-    return {
-        "job": {**asdict(job), "model": job.model.name, "data": job.data.stem},
-        "machine": f"{name[1] if name else platform.processor() or platform.machine()}, {os.cpu_count()} cores"
-                   + (f" ({', '.join(known)})" if known else ""),
-        "versions": {"Python": platform.python_version()} | {package: version(package) for package in _PACKAGES},
-    }
+    return {"job": {**asdict(job), "model": job.model.name, "data": job.data.stem}, **about_machine(_PACKAGES)}

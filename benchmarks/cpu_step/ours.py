@@ -19,6 +19,7 @@ from benchmarks.cpu_step.job import Clock, Job, Measured, digest_of
 from ft_notebook.data.examples import example_to_json
 from ft_notebook.data.prepare import prepare
 from ft_notebook.events import FINAL_STATES, Event, PlanEvent, StateEvent, StepEvent
+from ft_notebook.recipe.schema import Recipe
 from ft_notebook.store.durable import write_json
 from ft_notebook.store.log import RunLog
 from ft_notebook.store.run_folder import RunFolder
@@ -33,13 +34,7 @@ _POLL_S = 0.2
 def run_ours(job: Job) -> Measured:
     """Train a job by a worker of its own. Raises SystemExit with the run's own words if it does not finish."""
     with tempfile.TemporaryDirectory(prefix="cpu-step-") as place:
-        run = _make_run(job, Path(place))
-        supervise.start(run, module="benchmarks.cpu_step.ours")
-        while run.state() not in FINAL_STATES or run.is_alive():
-            time.sleep(_POLL_S)
-        error = run.error()
-        if run.state() != "finished" or error is not None:
-            raise SystemExit(f"The run ended as {run.state()}: {error.text if error else run.log_tail()}")
+        run = finish(recipe_of(job, Path(place)), Path(place), module="benchmarks.cpu_step.ours")
         figures = json.loads((run.path / FIGURES).read_text(encoding="utf-8"))
         steps = run.history()
         plan = next(event for event in run.events() if isinstance(event, PlanEvent))
@@ -85,12 +80,19 @@ def main(run: RunFolder) -> int:
     return 0
 
 
-def _make_run(job: Job, place: Path) -> RunFolder:
-    recipe = recipe_of(job, place)
+def finish(recipe: Recipe, place: Path, *, module: str | None = None) -> RunFolder:
+    """A run of a recipe in a store of its own, once it has finished. Raises SystemExit with its own words if not."""
     prepared = prepare(recipe.data)
-    return RunStore(place / "home").create(
-        recipe, name="cpu-step", recipe_text="", train_lines=map(example_to_json, prepared.train), heldout_lines=[],
+    run = RunStore(place / "home").create(
+        recipe, name="benchmark", recipe_text="", train_lines=map(example_to_json, prepared.train), heldout_lines=[],
         data_digest=prepared.digest, data_report=prepared.report.to_dict(), versions={})
+    supervise.start(run, module=module)
+    while run.state() not in FINAL_STATES or run.is_alive():
+        time.sleep(_POLL_S)
+    error = run.error()
+    if run.state() != "finished" or error is not None:
+        raise SystemExit(f"The run ended as {run.state()}: {error.text if error else run.log_tail()}")
+    return run
 
 
 if __name__ == "__main__":

@@ -14,19 +14,19 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
-import re
 import subprocess
 import sys
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from benchmarks.about import about_machine
 from benchmarks.cpu_step.rounds import Round, environment_of
 from benchmarks.generation.page import CONTENDERS, different, write_page
+from ft_notebook import machine
 
 ROOT = Path(__file__).resolve().parents[2]
 SETTINGS = ("tickets", "python-docs")
+_PACKAGES = ("torch", "transformers", "peft", "bitsandbytes")
 _TRUTHS = ("one-row-nf4", "one-row-dense")
 
 
@@ -43,7 +43,7 @@ def main() -> int:
         _require_adapter(options)
         for setting in options.setting or SETTINGS:
             rounds = _rounds(setting, options)
-            kept[setting] = {**_about(options.threads), "rounds": rounds}
+            kept[setting] = {**about_machine(_PACKAGES), "threads": options.threads, "rounds": rounds}
             results.write_text(json.dumps(kept), encoding="utf-8")
             wrong += sum(different(each, "ours", truth) for each in rounds for truth in _TRUTHS
                          if truth in each and "ours" in each)
@@ -99,21 +99,12 @@ def _alone(options: argparse.Namespace) -> int:
     return 0
 
 
-def _about(threads: int) -> dict[str, Any]:
-    """The machine, without paths."""
-    cpu = Path("/proc/cpuinfo")
-    name = re.search(r"^model name\s*: (.*)$", cpu.read_text(encoding="utf-8") if cpu.is_file() else "", re.M)
-    packages = ("torch", "transformers", "peft", "bitsandbytes")
-    return {"machine": f"{name[1] if name else platform.machine()}, {os.cpu_count()} cores", "threads": threads,
-            "versions": {"Python": platform.python_version()} | {package: version(package) for package in packages}}
-
-
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="benchmarks.generation", description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=5, help="fresh processes of every contender; 5 by default")
     parser.add_argument("--answers", type=int, default=100, help="prompts of a setting, at most 100")
-    parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)), help="all cores by default")
+    parser.add_argument("--threads", type=int, default=max(1, int(machine.cores())), help="all cores by default")
     parser.add_argument("--contender", action="append", choices=list(CONTENDERS), help="may be repeated")
     parser.add_argument("--setting", action="append", choices=SETTINGS, help="may be repeated")
     parser.add_argument("--json", action="store_true", help="one contender, alone, in this process")

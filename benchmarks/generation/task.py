@@ -58,6 +58,8 @@ def make_adapter(folder: Path) -> None:
     """Train an adapter on both samples, one epoch of a plain loop, so that answers end as a tuned model's do."""
     import torch
 
+    from ft_notebook.train.trainer import collate, masked_loss
+
     torch.manual_seed(SEED)
     local = LocalModel("embedded", embedded_model(), "benchmark")
     model = Qlora().apply(load_model(local, precision="fp32", method=METHOD), METHOD)
@@ -70,14 +72,7 @@ def make_adapter(folder: Path) -> None:
     model.train()
     for start in range(0, len(encoded), BATCH):
         batch = encoded[start:start + BATCH]
-        longest = max(example.tokens for example in batch)
-        input_ids = torch.full((len(batch), longest), tokenizer.pad_token_id)
-        labels, mask = torch.full_like(input_ids, -100), torch.zeros_like(input_ids)
-        for row, example in enumerate(batch):
-            tokens = torch.tensor(example.input_ids)
-            input_ids[row, :example.tokens], mask[row, :example.tokens] = tokens, 1
-            labels[row, :example.tokens] = tokens.where(torch.tensor(example.is_trained), -100)
-        loss = model(input_ids=input_ids, attention_mask=mask, labels=labels, use_cache=False).loss
+        loss = masked_loss(model, collate(batch, pad_id=tokenizer.pad_token_id), None)
         loss.backward()
         optimizer.step()
         optimizer.zero_grad()

@@ -13,6 +13,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from ft_notebook.models.adapters import base_of
+
 if TYPE_CHECKING:
     import torch
 
@@ -186,7 +188,7 @@ def _opening(model: Any, encoded: Sequence[EncodedExample]) -> Opening | None:
 
     first = min((_predicting(example)[0] for example in encoded if _predicting(example)), default=0)
     tokens = shared_opening([example.input_ids for example in encoded], at_most=first)
-    return Opening(model, _base(model), tokens) if tokens and keeps_every_token(model, _base(model)) else None
+    return Opening(model, base_of(model), tokens) if tokens and keeps_every_token(model, base_of(model)) else None
 
 
 def _padded(rows: Sequence[Sequence[int]], pad_id: int, *, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
@@ -206,7 +208,7 @@ def _chooses_logits(model: Any) -> bool:
     """Whether forward computes logits at chosen positions. Prompt tuning shifts positions, and must not."""
     if getattr(getattr(model, "active_peft_config", None), "is_prompt_learning", False):
         return False
-    return "logits_to_keep" in inspect.signature(_base(model).forward).parameters
+    return "logits_to_keep" in inspect.signature(base_of(model).forward).parameters
 
 
 def _pad_id(tokenizer: Any, ends: Sequence[int]) -> int:
@@ -215,15 +217,10 @@ def _pad_id(tokenizer: Any, ends: Sequence[int]) -> int:
     return ends[0] if ends else 0
 
 
-def _base(model: Any) -> Any:
-    """The transformers model inside an adapter's wrapper, or the model itself."""
-    return model.get_base_model() if hasattr(model, "get_base_model") else model
-
-
 def _device(model: Any) -> torch.device:
     device: torch.device = next(model.parameters()).device
     return device
 
 
 def _vocabulary(model: Any) -> int:
-    return int(_base(model).config.get_text_config().vocab_size)
+    return int(base_of(model).config.get_text_config().vocab_size)

@@ -12,6 +12,7 @@ from transformers import GenerationConfig, LogitsProcessor, LogitsProcessorList
 
 from ft_notebook.evaluate.decoding import Decoder, Ended, doubtful, is_exact
 from ft_notebook.evaluate.opening import keeps_every_token
+from ft_notebook.models.adapters import base_of
 
 GENERATED_ROWS = 16     # `generate` takes memory for all rows until the last has ended
 
@@ -25,7 +26,7 @@ def greedy_answers(
     None of the prompts may be empty. Answers that rounding could have decided come last, each made by `generate` on
     its prompt alone. Within inference mode only.
     """
-    base = model.get_base_model() if hasattr(model, "get_base_model") else model
+    base = base_of(model)
     config = GenerationConfig(
         do_sample=False, num_beams=1, use_cache=True, max_new_tokens=max_new_tokens,
         eos_token_id=list(ends) or None, pad_token_id=pad_id)

@@ -14,16 +14,19 @@ from transformers.cache_utils import DynamicLayer
 SHORTEST = 8        # tokens; a shorter opening saves less than a forward pass of its own costs
 
 
+def shared_tokens(rows: Sequence[Sequence[int]]) -> int:
+    """How many tokens all rows start with."""
+    first, last = min(rows, key=list), max(rows, key=list)      # the two that differ earliest
+    return next((i for i, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), min(len(first), len(last)))
+
+
 def shared_opening(rows: Sequence[Sequence[int]], *, at_most: int | None = None) -> list[int]:
     """What all rows start with, short of the last token of each; nothing if it is too short to be worth it."""
     if len(rows) < 2:
         return []
     limit = min(len(row) - 1 for row in rows)
-    shared = list(rows[0][:max(limit if at_most is None else min(limit, at_most), 0)])
-    for row in rows:
-        different = next((i for i, token in enumerate(shared) if row[i] != token), len(shared))
-        del shared[different:]
-    return shared if len(shared) >= SHORTEST else []
+    length = min(shared_tokens(rows), limit if at_most is None else min(limit, at_most))
+    return list(rows[0][:length]) if length >= SHORTEST else []
 
 
 def keeps_every_token(model: Any, base: Any) -> bool:

@@ -73,6 +73,11 @@ def load_adapter(model: Any, folder: Path) -> Any:
     return PeftModel.from_pretrained(model, str(folder), is_trainable=False)
 
 
+def base_of(model: Any) -> Any:
+    """The transformers model inside an adapter's wrapper, or the model itself."""
+    return model.get_base_model() if hasattr(model, "get_base_model") else model
+
+
 def is_adapter(model: Any) -> bool:
     """Whether the model carries a PEFT adapter that can be switched off."""
     from peft import PeftModel

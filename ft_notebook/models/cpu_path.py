@@ -17,6 +17,7 @@ from torch import Tensor
 
 from ft_kernels.cpu.attention import AttentionKind
 from ft_kernels.cpu.rows import Rows
+from ft_notebook.models.adapters import base_of
 from ft_notebook.models.cpu_layers import ACTIVATIONS, AttentionForward, LinearForward, MlpForward, NormForward
 from ft_notebook.models.cpu_linear import Group, Room, refusal
 
@@ -69,7 +70,7 @@ def use_cpu_path(model: Any, *, resident_bytes: int, notice: Callable[[str], Non
     if reason is not None:
         notice(f"The CPU operators are not used: {reason}.")
         return None
-    base = _base(model)
+    base = base_of(model)
     once, room = _Once(notice), Room(resident_bytes)
     _leave_the_file(base)
     decoder = getattr(base, base.base_model_prefix)
@@ -106,10 +107,6 @@ def _leave_the_file(base: Any) -> None:
                 parameter.data = parameter.data.clone()
 
 
-def _base(model: Any) -> Any:
-    return model.get_base_model() if hasattr(model, "get_base_model") else model
-
-
 class _Once:
     def __init__(self, notice: Callable[[str], None]) -> None:
         self._notice, self._said = notice, set[str]()
@@ -124,7 +121,7 @@ def cpu_refusal(model: Any) -> str | None:
     """Why a model on the CPU, or one without weights, cannot compute by the CPU operators, in words."""
     if getattr(getattr(model, "active_peft_config", None), "is_prompt_learning", False):
         return "the adapter puts tokens of its own in front"
-    base = _base(model)
+    base = base_of(model)
     family, name = _class_of(base)
     if family not in FAMILIES:
         return f"{name} is no model that they know"

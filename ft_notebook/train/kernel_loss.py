@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from ft_notebook.evaluate.generate import evaluating
+from ft_notebook.models.adapters import base_of
 from ft_notebook.models.ops import Kernels
 
 IGNORED = -100  # the label of a token that carries no loss
@@ -57,7 +58,7 @@ class KernelLoss:
 
 def head_of(model: Any) -> Head | str:
     """The parts of a model, or why its logits are not the plain product that the kernel computes."""
-    base = model.get_base_model() if hasattr(model, "get_base_model") else model
+    base = base_of(model)
     linear = base.get_output_embeddings()
     decoder = base.get_decoder() if hasattr(base, "get_decoder") else None
     if decoder is None or decoder is base:

@@ -76,9 +76,7 @@ def estimate_memory(
     batch_tokens: padded tokens of the largest batch. trained_positions: positions of it whose logits are
     computed. bytes_per_value: of the compute type.
     """
-    per_weight = _NF4_BYTES if is_double_quant else _NF4_FLAT_BYTES
-    weights = (shape.total_parameters - shape.quantized_parameters) * bytes_per_value \
-        + shape.quantized_parameters * per_weight
+    weights = _weight_bytes(shape, bytes_per_value, is_double_quant)
     # Gradient and two moments in float32; the weights themselves are float32 too, whatever the base is kept in.
     optimizer = shape.trainable_parameters * (12 + 4 - bytes_per_value)
     per_layer = _KEPT_LINEAR_INPUTS * (5 * shape.hidden + 3 * shape.intermediate) * bytes_per_value
@@ -104,8 +102,7 @@ def estimate_cpu_memory(
     memory while it is loaded. dense_bytes: of 4-bit weights that are kept dequantized; 0 if each is dequantized at its
     use.
     """
-    per_weight = _NF4_BYTES if is_double_quant else _NF4_FLAT_BYTES
-    weights = (shape.total_parameters - shape.quantized_parameters) * 4 + shape.quantized_parameters * per_weight
+    weights = _weight_bytes(shape, 4, is_double_quant)
     # Kept of a layer: what each norm gave, q, k and v, attention's output, gate and up.
     gate_up = 2 * shape.intermediate
     per_layer = 4 * (2 * shape.hidden + 2 * shape.queries + 2 * shape.keys + gate_up)
@@ -147,3 +144,10 @@ def memory_total_bytes(device: str) -> int:
     if device == "cuda":
         return int(sys.modules["torch"].cuda.get_device_properties(0).total_memory)
     return memory()[0]
+
+
+def _weight_bytes(shape: ModelShape, bytes_per_value: int, is_double_quant: bool) -> float:
+    """All weights at rest; bytes_per_value: of those that are not in 4 bit."""
+    per_weight = _NF4_BYTES if is_double_quant else _NF4_FLAT_BYTES
+    return (shape.total_parameters - shape.quantized_parameters) * bytes_per_value \
+        + shape.quantized_parameters * per_weight

@@ -15,6 +15,7 @@ from torch import Tensor
 from ft_kernels.cpu.loss import linear_cross_entropy
 from ft_kernels.cpu.rows import Rows
 from ft_notebook.data.examples import EncodedExample
+from ft_notebook.evaluate.opening import shared_tokens
 from ft_notebook.models.cpu_path import CpuPath
 
 _LEAST_SAVED = 0.02
@@ -102,8 +103,6 @@ def _from_logits(path: CpuPath, hidden_ND: Tensor, batch: PackedBatch) -> Tensor
 
 def _prefix(batch: Sequence[EncodedExample]) -> int:
     """Tokens that all examples open with, or 0 where computing them once saves too little."""
-    first, last = min(e.input_ids for e in batch), max(e.input_ids for e in batch)   # the two that differ earliest
-    shared = next((i for i, (a, b) in enumerate(zip(first, last, strict=False)) if a != b),
-                  min(len(first), len(last)))
+    shared = shared_tokens([example.input_ids for example in batch])
     saved = shared * (len(batch) - 1)
     return shared if saved >= _LEAST_SAVED * sum(example.tokens for example in batch) else 0

@@ -43,8 +43,6 @@ def plan_of(recipe: Recipe, model: LocalModel, method: Method, data: EncodedData
     trainable = sum(p.numel() for p in adapted.parameters() if p.requires_grad)
     shape = shape_of(adapted, quantized_parameters=quantized, trainable_parameters=trainable)
     device = device_name()
-    widths = [max(data.train_tokens[i].tokens for i in batch) * len(batch) for batch in schedule.batches]
-    largest = schedule.batches[widths.index(max(widths))]
     longest = max(example.tokens for example in data.train_tokens)
     free = memory_available_bytes(device)
     dense_bytes = batch_tokens = 0
@@ -52,6 +50,8 @@ def plan_of(recipe: Recipe, model: LocalModel, method: Method, data: EncodedData
         files = sum(path.stat().st_size for path in model.folder.glob("*.safetensors"))
         memory, dense_bytes, batch_tokens = _on_cpu(shape, recipe, data, schedule, file_bytes=files, free=free)
     else:
+        widths = [max(data.train_tokens[i].tokens for i in batch) * len(batch) for batch in schedule.batches]
+        largest = schedule.batches[widths.index(max(widths))]
         memory = estimate_memory(
             shape, device=device, bytes_per_value=DTYPES[precision].itemsize,
             is_double_quant=recipe.method.double_quant, batch_tokens=max(widths),
@@ -92,8 +92,8 @@ def _on_cpu(shape: ModelShape, recipe: Recipe, data: EncodedData, schedule: Sche
     `kernels: dequantize` and `kernels: fused` decide for themselves, then batches in one piece, unless the recipe says
     how many tokens a forward pass has.
     """
-    batches = [[data.train_tokens[i] for i in batch] for batch in schedule.batches]
-    largest = max(batches, key=lambda batch: sum(example.tokens for example in batch))
+    tokens = data.train_tokens
+    largest = [tokens[i] for i in max(schedule.batches, key=lambda batch: sum(tokens[i].tokens for i in batch))]
     estimate = partial(
         estimate_cpu_memory, shape, file_bytes=file_bytes, is_double_quant=recipe.method.double_quant,
         is_checkpointing=recipe.train.gradient_checkpointing)
@@ -107,7 +107,7 @@ def _on_cpu(shape: ModelShape, recipe: Recipe, data: EncodedData, schedule: Sche
         mode == "auto" and estimate(dense_bytes=whole, rows=rows(limit)).expected_bytes <= most)
     planned = partial(estimate, dense_bytes=whole if keeps else 0)
     if not limit and planned(rows=rows(0)).expected_bytes > most:
-        longest = max(example.tokens for example in data.train_tokens)
+        longest = max(example.tokens for example in tokens)
         limit = sum(example.tokens for example in largest)
         while limit > longest and planned(rows=rows(limit)).expected_bytes > most:
             limit = max(longest, limit // 2)

@@ -18,6 +18,7 @@ from torch.utils.data import DataLoader, Sampler
 from trl import SFTConfig, SFTTrainer
 
 from ft_notebook.data.examples import EncodedExample
+from ft_notebook.models.adapters import base_of
 from ft_notebook.models.cpu_path import CpuPath
 from ft_notebook.models.load import Precision, device_name
 from ft_notebook.recipe.schema import TrainSection
@@ -63,7 +64,7 @@ class ScheduledTrainer(SFTTrainer):  # type: ignore[misc]
         self._on_loss = on_loss
         self._kernel_loss, self._cpu_path = kernels.loss, kernels.cpu_path
         self._most_tokens = most_tokens
-        self._takes_positions = "logits_to_keep" in inspect.signature(type(_base(self.model)).forward).parameters
+        self._takes_positions = "logits_to_keep" in inspect.signature(type(base_of(self.model)).forward).parameters
         self.model_accepts_loss_kwargs = True  # compute_loss divides by the trained tokens of the whole step
 
     def get_train_dataloader(self) -> DataLoader[Any]:
@@ -197,7 +198,3 @@ def training_arguments(train: TrainSection, schedule: Schedule, *, folder: Path,
         dataloader_num_workers=0,
         dataloader_pin_memory=False,
     )
-
-
-def _base(model: Any) -> Any:
-    return model.get_base_model() if hasattr(model, "get_base_model") else model

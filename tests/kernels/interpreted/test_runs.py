@@ -5,13 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import runs
 
-from ft_notebook.data.examples import example_to_json
-from ft_notebook.data.prepare import prepare
 from ft_notebook.events import MessageEvent
-from ft_notebook.recipe.parse import parse_recipe
 from ft_notebook.store.run_folder import RunFolder
-from ft_notebook.store.runs import RunStore
 from ft_notebook.train import worker
 
 RECIPE = """\
@@ -24,13 +21,8 @@ kernels: {mode}
 """
 
 
-def trained(tiny_model: Path, home: Path, mode: str) -> RunFolder:
-    text = RECIPE.format(model=tiny_model, mode=mode)
-    recipe = parse_recipe(text)
-    prepared = prepare(recipe.data)
-    run = RunStore(home).create(
-        recipe, name=mode, recipe_text=text, train_lines=map(example_to_json, prepared.train), heldout_lines=[],
-        data_digest=prepared.digest, data_report=prepared.report.to_dict(), versions={})
+def trained(tiny_model: Path, mode: str) -> RunFolder:
+    run = runs.new_run(RECIPE.format(model=tiny_model, mode=mode), mode)
     worker.main([str(run.path)])
     assert run.state() == "finished", run.error()
     return run
@@ -41,8 +33,8 @@ def said(run: RunFolder) -> str:
 
 
 @pytest.mark.parametrize("mode", ["fused", "dequantize"])
-def test_the_kernels_and_the_cpu_operators_train_the_same(tiny_model: Path, tmp_path: Path, mode: str):
-    by_kernels, on_cpu = (trained(tiny_model, tmp_path / name, name) for name in (mode, "auto"))
+def test_the_kernels_and_the_cpu_operators_train_the_same(tiny_model: Path, mode: str):
+    by_kernels, on_cpu = (trained(tiny_model, name) for name in (mode, "auto"))
     assert "14 layers in 4 bit by `triton_linear`" in said(by_kernels)
     assert "The CPU operators compute" in said(on_cpu)
     assert len(by_kernels.history()) == len(on_cpu.history()) == 5

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 import torch
 import transformers
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 
 from ft_notebook.data.examples import EncodedExample
 from ft_notebook.evaluate import decoding
@@ -17,6 +16,7 @@ from ft_notebook.evaluate.generate import answer_all, nll
 from ft_notebook.evaluate.opening import keeps_every_token, shared_opening
 from ft_notebook.evaluate.slots import Slots
 
+pytestmark = pytest.mark.usefixtures("one_thread")
 OPENING = "All of them open with this. "
 ENDINGS = ["one", "a far longer one than the others", "x", "another", "yet another one", "five words are in here", "ö ✓",
            "eight", "nine of them", "ten", "eleven, which is long as well", "twelve"]
@@ -39,25 +39,6 @@ OTHERS: dict[str, Callable[[], Any]] = {
         **{**GROUPED, "max_position_embeddings": 64},
         rope_parameters={"rope_type": "dynamic", "factor": 2.0, "rope_theta": 10000.0})),
 }
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
-@pytest.fixture(scope="module")
-def tokenizer() -> Any:
-    """Bytes; a letter or two end an answer, so that answers end at different lengths."""
-    letters = sorted(pre_tokenizers.ByteLevel.alphabet())
-    plain = Tokenizer(models.BPE(vocab={letter: i for i, letter in enumerate(["<pad>", "<end>", "<eot>", *letters])},
-                                 merges=[]))
-    plain.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    plain.decoder = decoders.ByteLevel()
-    return transformers.PreTrainedTokenizerFast(tokenizer_object=plain, pad_token="<pad>", eos_token="<end>")
 
 
 def made(shape: str, seed: int = 0) -> Any:
