@@ -9,6 +9,7 @@ from pathlib import Path
 import psutil
 
 _CGROUP = "/sys/fs/cgroup"
+_BFLOAT16 = {"avx512_bf16", "amx_bf16", "bf16"}
 
 
 def cores() -> float:
@@ -35,6 +36,12 @@ def memory() -> tuple[int, int]:
         kept = int(used) - (int(idle[1]) if idle else 0)
         return min(found.total, int(limit)), min(found.available, max(0, int(limit) - kept))
     return found.total, found.available
+
+
+def has_bfloat16() -> bool:
+    """Whether the processor computes in bfloat16; without its instructions that is slower than float32."""
+    flags = re.search(r"^(?:flags|Features)\s*:(.*)$", read("/proc/cpuinfo"), re.MULTILINE)
+    return flags is not None and not _BFLOAT16.isdisjoint(flags[1].split())
 
 
 def read(path: str) -> str:

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from ft_notebook.errors import CheckpointError, ModelError
+from ft_notebook.errors import CheckpointError, DurabilityError, ModelError
 from ft_notebook.models.catalog import EMBEDDED_HUB_ID, cached_model_folder, check_model_folder, fetch_from_hub
 from ft_notebook.recipe.schema import DEFAULT_MODEL
 from ft_notebook.store.checkpoints import verify
@@ -70,7 +70,11 @@ def _convert(gguf: Path, folder: Path) -> None:
         fresh.save_pretrained(staging)
         tokenizer.save_pretrained(staging)
         check_model_folder(staging)
-        commit_folder(staging, folder, extra_manifest={"converted_from": gguf.name})
+        try:
+            commit_folder(staging, folder, extra_manifest={"converted_from": gguf.name})
+        except DurabilityError:
+            if not folder.is_dir():     # else another process has converted it meanwhile
+                raise
 
 
 def _from_hub(folder: Path, *, say: Callable[[str], None]) -> tuple[Path, str]:

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 import torch
 
+from ft_notebook import machine
 from ft_notebook.errors import ModelError
 from ft_notebook.models.catalog import LocalModel
 from ft_notebook.models.quantize import quantization_config
@@ -24,12 +25,12 @@ def device_name() -> str:
 def resolve_precision(wanted: str) -> Precision:
     """The compute type for `train.precision`: auto is bf16, fp16 or fp32 by what the device has.
 
-    A CPU computes in fp32 by default: without AVX512-bf16 its bfloat16 is slower.
+    A CPU computes in fp32 by default, and in bf16 only where it is asked to and the processor has it.
     """
+    if device_name() == "cpu":
+        return "bf16" if wanted == "bf16" and machine.has_bfloat16() else "fp32"
     if wanted in DTYPES:
         return wanted  # type: ignore[return-value]
-    if device_name() == "cpu":
-        return "fp32"
     return "bf16" if torch.cuda.is_bf16_supported() else "fp16"
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from ft_notebook.data.chat import render_prompt
 from ft_notebook.errors import CheckpointError, DurabilityError, UserError
-from ft_notebook.evaluate.generate import answer_all, nll
+from ft_notebook.evaluate.generate import answer_all
 from ft_notebook.evaluate.measured import Measured
 from ft_notebook.evaluate.report import RunFacts, build_report
 from ft_notebook.events import EvaluateProgressEvent, Event, MessageEvent, ReportEvent, StepEvent
@@ -24,6 +24,7 @@ from ft_notebook.store.manifest import verify_folder
 from ft_notebook.store.run_folder import RunFolder
 from ft_notebook.train.conductor import prompt_text
 from ft_notebook.train.encode import EncodedData
+from ft_notebook.train.kernels import RunKernels
 
 Nll = list[tuple[float, int]]   # summed negative log likelihood and trained tokens, by held-out example
 
@@ -88,7 +89,7 @@ def load_weights(model: Any, folder: Path) -> None:
     model.tie_weights()
 
 
-def write_report(run: RunFolder, recipe: Recipe, model: Any, tokenizer: Any, data: EncodedData, *,
+def write_report(run: RunFolder, recipe: Recipe, model: Any, tokenizer: Any, data: EncodedData, *, kernels: RunKernels,
                  load_base: Callable[[], Any], say: Callable[[Event], Event], max_new_tokens: int,
                  give_way: Callable[[], None] = lambda: None,
                  known: tuple[Nll | None, Nll | None] = (None, None)) -> None:
@@ -98,10 +99,11 @@ def write_report(run: RunFolder, recipe: Recipe, model: Any, tokenizer: Any, dat
     known: likelihoods of base and tuned on the held-out examples, where training has measured them.
     """
     base, base_only = (model, model.disable_adapter()) if is_adapter(model) else (load_base(), nullcontext())
+    computing = kernels if base is model else RunKernels()      # what computes one model knows nothing of another
     measure = partial(_measure, tokenizer=tokenizer, data=data, recipe=recipe, say=say, give_way=give_way,
                       max_new_tokens=max_new_tokens)
-    base_answers, base_nll = measure("base", base, base_only, known=known[0])
-    tuned_answers, tuned_nll = measure("tuned", model, nullcontext(), known=known[1])
+    base_answers, base_nll = measure("base", base, base_only, kernels=computing, known=known[0])
+    tuned_answers, tuned_nll = measure("tuned", model, nullcontext(), kernels=kernels, known=known[1])
     measured = [
         Measured(
             id=example.id, row=example.row, prompt=prompt_text(example), reference=example.target,
@@ -125,8 +127,8 @@ def write_report(run: RunFolder, recipe: Recipe, model: Any, tokenizer: Any, dat
 
 
 def _measure(contender: str, model: Any, switched: AbstractContextManager[Any], *, tokenizer: Any, data: EncodedData,
-             recipe: Recipe, say: Callable[[Event], Event], give_way: Callable[[], None], max_new_tokens: int,
-             known: Nll | None) -> tuple[dict[str, str], Nll]:
+             recipe: Recipe, kernels: RunKernels, say: Callable[[Event], Event], give_way: Callable[[], None],
+             max_new_tokens: int, known: Nll | None) -> tuple[dict[str, str], Nll]:
     """Answers by example id, and the likelihood of every held-out example."""
     asked = [example for example in data.heldout if example.has_target][:recipe.evaluate.limit]
 
@@ -135,14 +137,13 @@ def _measure(contender: str, model: Any, switched: AbstractContextManager[Any], 
         give_way()
 
     give_way()
-    with switched, dequantized(model, room_bytes=room_for_answers(recipe.kernels)):
-        losses = known or nll(model, data.heldout_tokens, pad_id=tokenizer.pad_token_id,
-                              batch_size=2 * recipe.train.batch_size, on_progress=lambda done, total: give_way())
-        answers = answer_all(
-            model, tokenizer, [render_prompt(example.prompt_messages, tokenizer) for example in asked],
-            max_new_tokens=max_new_tokens,
-            on_progress=tell,
-        )
+    with switched:
+        losses = known or kernels.nll(model, data.heldout_tokens, recipe=recipe, pad_id=tokenizer.pad_token_id,
+                                      on_progress=lambda done, total: give_way())
+        with dequantized(model, room_bytes=room_for_answers(recipe.kernels)):
+            answers = answer_all(
+                model, tokenizer, [render_prompt(example.prompt_messages, tokenizer) for example in asked],
+                max_new_tokens=max_new_tokens, on_progress=tell)
     return dict(zip([example.id for example in asked], answers, strict=True)), losses
 
 

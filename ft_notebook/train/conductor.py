@@ -20,7 +20,7 @@ from transformers import TrainerCallback, TrainerControl, TrainerState
 from ft_notebook.data.chat import render_prompt
 from ft_notebook.data.examples import Example
 from ft_notebook.errors import NonFiniteError
-from ft_notebook.evaluate.generate import answer_all, nll
+from ft_notebook.evaluate.generate import answer_all
 from ft_notebook.events import CheckpointEvent, EvaluationEvent, Event, MessageEvent, SampleEvent, StepEvent
 from ft_notebook.models.quantize import dequantized, room_for_answers
 from ft_notebook.store import checkpoints
@@ -29,6 +29,7 @@ from ft_notebook.store.durable import write_json
 from ft_notebook.store.runs import RunFolder
 from ft_notebook.train.asked import Asked, SaveReason, StopAsked
 from ft_notebook.train.best import Progress
+from ft_notebook.train.kernels import RunKernels
 from ft_notebook.train.memory import peak_memory_bytes
 from ft_notebook.train.planning import checkpoint_bytes
 from ft_notebook.train.schedule import Schedule
@@ -40,8 +41,10 @@ _UNUSED_FILES = ("training_args.bin", "README.md")
 class Conductor(TrainerCallback):  # type: ignore[misc]
     """See the module. `asked.is_stopped` says afterwards whether the user stopped the run."""
 
-    def __init__(self, run: RunFolder, asked: Asked, *, say: Callable[[Event], Event], progress: Progress) -> None:
+    def __init__(self, run: RunFolder, asked: Asked, *, kernels: RunKernels, say: Callable[[Event], Event],
+                 progress: Progress) -> None:
         self._run, self.asked, self._say, self.progress = run, asked, say, progress
+        self._kernels = kernels
         self._recipe, self._data = asked.setting.recipe, asked.setting.data
         self._tokenizer, self._max_new_tokens = asked.setting.tokenizer, asked.setting.max_new_tokens
         self._checkpoint_bytes = checkpoint_bytes(asked.setting.plan.trainable_parameters)
@@ -71,10 +74,10 @@ class Conductor(TrainerCallback):  # type: ignore[misc]
         if not self._data.heldout_tokens:
             return False
         started = time.monotonic()
+        sums = self._kernels.nll(model, self._data.heldout_tokens, recipe=self._recipe,
+                                 pad_id=self._tokenizer.pad_token_id, on_progress=self._give_way)
+        total, tokens = sum(s for s, _ in sums), sum(n for _, n in sums)
         with dequantized(model, room_bytes=room_for_answers(self._recipe.kernels)):
-            sums = nll(model, self._data.heldout_tokens, pad_id=self._tokenizer.pad_token_id,
-                       batch_size=2 * self._recipe.train.batch_size, on_progress=self._give_way)
-            total, tokens = sum(s for s, _ in sums), sum(n for _, n in sums)
             samples = self._sample_answers(model)
         loss = total / max(tokens, 1)
         if not math.isfinite(loss):

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+from ft_notebook.data.examples import EncodedExample
+from ft_notebook.evaluate.generate import Progress, nll
 from ft_notebook.events import Event, MessageEvent
 from ft_notebook.hooks import Method
 from ft_notebook.models.cpu_path import CpuPath, use_cpu_path
 from ft_notebook.models.cpu_path import dense_bytes as weight_bytes_dense
 from ft_notebook.models.load import device_name, resolve_precision
 from ft_notebook.models.ops import PEFT_COMPUTES, Kernels, Notice, choose_kernels
+from ft_notebook.models.quantize import dequantized, room_for_answers
 from ft_notebook.recipe.schema import Recipe
 from ft_notebook.train.kernel_loss import Head, KernelLoss, head_of
+from ft_notebook.train.packed import packed_nll
 
 CODE = "kernels"
 TITLE = "Kernels."
@@ -27,6 +31,15 @@ class RunKernels:
     loss: KernelLoss | None = None
     has_liger: bool = False
     cpu_path: CpuPath | None = None
+
+    def nll(self, model: Any, encoded: Sequence[EncodedExample], *, recipe: Recipe, pad_id: int,
+            on_progress: Progress) -> list[tuple[float, int]]:
+        """`evaluate.generate.nll` of the model that trains, by what computes it."""
+        if self.cpu_path is not None:
+            return packed_nll(self.cpu_path, model, encoded, on_progress=on_progress)
+        with dequantized(model, room_bytes=room_for_answers(recipe.kernels)):
+            return nll(model, encoded, pad_id=pad_id, batch_size=2 * recipe.train.batch_size,
+                       on_progress=on_progress)
 
 
 def start_kernels(model: Any, recipe: Recipe, method: Method, *, dense_bytes: int, say: Callable[[Event], object],
@@ -48,7 +61,8 @@ def start_kernels(model: Any, recipe: Recipe, method: Method, *, dense_bytes: in
     if kernels is None and is_for_cpu:
         path = use_cpu_path(model, resident_bytes=dense_bytes, notice=partial(notice, TITLE))
         if path is not None:
-            notice(TITLE, f"The CPU operators compute, without padding{_kept(model, dense_bytes)}.")
+            notice(TITLE, "The layers compute by the CPU operators of ft_kernels, without padding"
+                          f"{_kept(model, dense_bytes)}.")
         return RunKernels(cpu_path=path)
     if kernels is None:
         return RunKernels()

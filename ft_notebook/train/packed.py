@@ -1,6 +1,7 @@
 """A batch of examples as rows without padding, the opening that all share computed once, and the loss on it.
 
-Equal to the padded computation of `trainer.masked_loss`, gradients included. Used by the trainer on a CPU.
+Equal to the padded computation of `trainer.masked_loss`, gradients included, and of `evaluate.generate.nll`. Used on a
+CPU.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -15,11 +17,13 @@ from torch import Tensor
 from ft_kernels.cpu.loss import linear_cross_entropy
 from ft_kernels.cpu.rows import Rows
 from ft_notebook.data.examples import EncodedExample
+from ft_notebook.evaluate.generate import LOGIT_CELLS, Progress, evaluating
 from ft_notebook.evaluate.opening import shared_tokens
 from ft_notebook.models.cpu_path import CpuPath
 
 _LEAST_SAVED = 0.02
 """Share of a batch's tokens that a shared opening has to save. It costs each layer a pass over attention's output."""
+_HELDOUT_TOKENS = 2048      # of one forward pass without gradients
 
 
 @dataclass(frozen=True)
@@ -47,11 +51,7 @@ def pack(batch: Sequence[EncodedExample], *, share_prefix: bool) -> PackedBatch:
         start = len(ids)
         ids += example.input_ids[prefix:]
         bounds.append((start, len(ids)))
-        for place in range(1, example.tokens):
-            if example.is_trained[place]:
-                before = place - 1
-                row = before if before < prefix else start + before - prefix
-                wanted[row, example.input_ids[place]] += 1
+        wanted.update(_predictions(example, start, prefix))
     predictions = sorted(wanted)
     return PackedBatch(
         input_ids_1T=torch.tensor([ids]),
@@ -79,6 +79,23 @@ def split(batch: Sequence[EncodedExample], most_tokens: int) -> list[list[Encode
     return parts
 
 
+def packed_nll(path: CpuPath, model: Any, encoded: Sequence[EncodedExample], *,
+               on_progress: Progress) -> list[tuple[float, int]]:
+    """What `evaluate.generate.nll` gives for the model that the path is of."""
+    results: list[tuple[float, int]] = []
+    with torch.inference_mode(), evaluating(model):
+        for part in split(encoded, _HELDOUT_TOKENS):
+            batch = pack(part, share_prefix=True)
+            losses_N = _losses(path, path.hidden(batch.input_ids_1T, batch.rows)[batch.predicting_N], batch.targets_N)
+            pairs = zip(batch.predicting_N.tolist(), batch.targets_N.tolist(), strict=True)
+            place = {pair: number for number, pair in enumerate(pairs)}
+            for example, (start, _) in zip(part, batch.rows.bounds, strict=True):
+                wanted = [place[pair] for pair in _predictions(example, start, batch.rows.prefix)]
+                results.append((float(losses_N[wanted].sum()), len(wanted)))
+            on_progress(len(results), len(encoded))
+    return results
+
+
 def packed_loss(path: CpuPath, batch: PackedBatch, items: Tensor | int | None) -> Tensor:
     """Summed cross entropy of the trained tokens over `items` (their number, if None), as `masked_loss` has it."""
     hidden_ND = path.hidden(batch.input_ids_1T, batch.rows)[batch.predicting_N]
@@ -88,17 +105,32 @@ def packed_loss(path: CpuPath, batch: PackedBatch, items: Tensor | int | None) -
             hidden_ND, path.head.weight, batch.targets_N, weights_N=None if is_single else batch.counts_N,
             softcap=path.softcap)
     else:
-        total = _from_logits(path, hidden_ND, batch)
+        total = (_from_logits(path, hidden_ND, batch.targets_N) * batch.counts_N).sum()
     return total / (batch.trained if items is None else items)
 
 
-def _from_logits(path: CpuPath, hidden_ND: Tensor, batch: PackedBatch) -> Tensor:
+def _losses(path: CpuPath, hidden_ND: Tensor, targets_N: Tensor) -> Tensor:
+    """Every row's loss in float64, the logits in parts that keep to LOGIT_CELLS."""
+    rows = max(1, LOGIT_CELLS // path.head.weight.shape[0])
+    return torch.cat([torch.zeros(0, dtype=torch.float64), *(
+        _from_logits(path, hidden_ND[start:start + rows], targets_N[start:start + rows]).double()
+        for start in range(0, len(targets_N), rows))])
+
+
+def _from_logits(path: CpuPath, hidden_ND: Tensor, targets_N: Tensor) -> Tensor:
+    """Every row's loss."""
     logits = path.head(hidden_ND)
     if path.softcap is not None:
         logits = path.softcap * torch.tanh(logits / path.softcap)
-    losses = torch.nn.functional.cross_entropy(
-        logits.to(torch.promote_types(logits.dtype, torch.float32)), batch.targets_N, reduction="none")
-    return (losses * batch.counts_N).sum()
+    return torch.nn.functional.cross_entropy(
+        logits.to(torch.promote_types(logits.dtype, torch.float32)), targets_N, reduction="none")
+
+
+def _predictions(example: EncodedExample, start: int, prefix: int) -> list[tuple[int, int]]:
+    """The row of the batch that predicts each trained token, and that token. start: of what follows the prefix."""
+    shift = start - prefix
+    return [(place - 1 if place <= prefix else place - 1 + shift, example.input_ids[place])
+            for place in range(1, example.tokens) if example.is_trained[place]]
 
 
 def _prefix(batch: Sequence[EncodedExample]) -> int:

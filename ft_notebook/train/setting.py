@@ -88,6 +88,8 @@ def prepare_setting(run: RunFolder, *, say: Callable[[str], None], change: Chang
     precision = resolve_precision(recipe.train.precision)
     schedule = _schedule(recipe, data, change)
     notes = encoding_notes([*data.train_tokens, *data.heldout_tokens], tokenizer, recipe.data)
+    if recipe.train.precision not in ("auto", precision):
+        notes.append(f"this machine does not compute in {recipe.train.precision}, so that {precision} is used")
     return Setting(
         recipe=recipe, model=model, tokenizer=tokenizer, method=method, data=data, schedule=schedule,
         precision=precision,

@@ -5,6 +5,7 @@ Needs TRITON_INTERPRET unset, as a normal test run has it: interpreted kernels c
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import subprocess
@@ -34,8 +35,11 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, str], Ro
 def _make_report(folder: Path) -> Path:
     file = folder / "report.json"
     environment = {**os.environ, "TRITON_CACHE_DIR": str(folder / "triton"), "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(
-        [sys.executable, str(BENCH / "report.py"), "--json", str(file), "--keep", str(KEPT)], env=environment,
-        capture_output=True, text=True, check=False)
+    KEPT.mkdir(parents=True, exist_ok=True)
+    with (KEPT / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)        # another process of these tests may be at it
+        done = subprocess.run(
+            [sys.executable, str(BENCH / "report.py"), "--json", str(file), "--keep", str(KEPT)], env=environment,
+            capture_output=True, text=True, check=False)
     assert file.exists(), done.stdout[-2000:] + done.stderr[-2000:]
     return file

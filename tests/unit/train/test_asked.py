@@ -24,6 +24,7 @@ from ft_notebook.notebook.run import Run
 from ft_notebook.store import checkpoints
 from ft_notebook.store.requests import take_answer
 from ft_notebook.train import steer, supervise, worker
+from ft_notebook.train.kernels import RunKernels
 from ft_notebook.train.schedule import learning_rate_factor
 
 QUESTION = "0" * 31
@@ -109,11 +110,9 @@ def test_a_stop_of_a_paused_run_is_stronger_than_going_on(run, monkeypatch):
 
 
 def test_a_stop_ends_a_periodic_evaluation_which_is_made_up_for_after_the_resume(tiny_model, run, monkeypatch):
-    from ft_notebook.train import conductor
-
     whole = make(tiny_model)
     worker.main([str(whole.path)])
-    plain = conductor.nll
+    plain = RunKernels.nll
 
     def asked_meanwhile(*arguments, **named):
         if run.history():
@@ -121,7 +120,7 @@ def test_a_stop_ends_a_periodic_evaluation_which_is_made_up_for_after_the_resume
         return plain(*arguments, **named)
 
     with monkeypatch.context() as patch:
-        patch.setattr(conductor, "nll", asked_meanwhile)
+        patch.setattr(RunKernels, "nll", asked_meanwhile)
         worker.main([str(run.path)])
     assert run.state() == "stopped" and run.history()[-1].step == 3
     assert [event.step for event in of(run, EvaluationEvent)] == [0] and checkpoints.newest_valid(run)[0] == 3
@@ -145,12 +144,11 @@ def test_a_stop_ends_the_comparison_with_the_adapter_kept_and_a_resume_compares_
 
 
 def test_an_early_stop_holds_when_the_comparison_is_resumed(tiny_model, monkeypatch):
-    from ft_notebook.train import conductor
-
     losses = iter([5.0, 4.0, 4.5, 4.6])
-    monkeypatch.setattr(conductor, "nll", lambda model, encoded, **k: [(next(losses) * len(encoded), len(encoded))])
     run = make(tiny_model, train=", early_stopping: 2", every=1, at_end="true")
-    work(run, monkeypatch, (is_state("evaluating"), lambda: run.request("stop")))
+    with monkeypatch.context() as patch:
+        patch.setattr(RunKernels, "nll", lambda self, model, encoded, **k: [(next(losses) * len(encoded), len(encoded))])
+        work(run, monkeypatch, (is_state("evaluating"), lambda: run.request("stop")))
     assert run.state() == "stopped" and run.history()[-1].step == 3
     worker.main([str(run.path)])
     assert run.state() == "finished" and run.history()[-1].step == 3
@@ -311,4 +309,5 @@ def test_all_hands_reach_a_worker_of_its_own_within_a_step(tiny_model):
     wait_for(lambda: step_of() > at + 1)
     assert run.folder.history()[at].steps == 800
     run.stop(keep=False)
-    assert run.wait(timeout=60) == "discarded" and kept(run.folder) == []
+    assert run.wait(timeout=60) == "discarded"
+    wait_for(lambda: kept(run.folder) == [])    # which the worker removes after it has said so

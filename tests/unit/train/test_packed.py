@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import pytest
 import torch
-from cpu_shapes import assert_same_gradients, examples, gradients, lora_model, plain_copy, plain_loss
+from cpu_shapes import SHAPES, assert_same_gradients, examples, gradients, lora_model, plain_copy, plain_loss
 
 from ft_notebook.data.examples import EncodedExample
+from ft_notebook.evaluate.generate import nll
 from ft_notebook.models.cpu_path import CpuPath, use_cpu_path
-from ft_notebook.train.packed import pack, packed_loss, split
+from ft_notebook.train import packed as packed_batches
+from ft_notebook.train.packed import pack, packed_loss, packed_nll, split
 from ft_notebook.train.trainer import IGNORED, collate, masked_loss
 
 BATCH = examples(5, [9, 20, 6, 13])
@@ -95,7 +97,7 @@ def test_a_trained_head_gets_its_gradient_too():
 
 
 @pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-9), (torch.float32, 1e-4)], ids=str)
-@pytest.mark.parametrize("shape", ["llama", "gemma2", "gpt2"])
+@pytest.mark.parametrize("shape", SHAPES)
 def test_fifty_steps_give_the_plain_losses(shape: str, dtype: torch.dtype, tolerance: float):
     model = lora_model(shape, dtype)
     plain = plain_copy(model)
@@ -121,3 +123,23 @@ def test_fifty_steps_give_the_plain_losses(shape: str, dtype: torch.dtype, toler
     (20, [[9], [20], [6, 13]]), (1, [[9], [20], [6], [13]])])
 def test_a_batch_is_split_in_order_and_no_example_is(most_tokens: int, sizes: list[list[int]]):
     assert [[example.tokens for example in part] for part in split(BATCH, most_tokens)] == sizes
+
+
+@pytest.mark.parametrize("most_tokens", [2048, 25, 1])
+@pytest.mark.parametrize("shape", ["llama", "gemma2", "gpt2"])
+def test_every_examples_likelihood_is_that_of_the_padded_computation(monkeypatch, shape: str, most_tokens: int):
+    monkeypatch.setattr(packed_batches, "_HELDOUT_TOKENS", most_tokens)
+    untrained = EncodedExample("none", 9, [4, 5, 6], [True, False, False])      # a first token follows nothing
+    batch = [*examples(5, [9, 20, 6, 13], trained_from=2), untrained]
+    model = lora_model(shape, torch.float64)
+    plain = plain_copy(model)
+    path, told = path_of(model), []
+    for switch in (model.enable_adapter_layers, model.disable_adapter_layers):
+        switch()
+        getattr(plain, switch.__name__)()
+        ours = packed_nll(path, model, batch, on_progress=lambda done, total: told.append((done, total)))
+        expected = nll(plain, batch, pad_id=0)
+        assert [count for _, count in ours] == [count for _, count in expected] and ours[-1] == (0.0, 0)
+        assert [value for value, _ in ours] == pytest.approx([value for value, _ in expected], rel=1e-9)
+    assert told[-1] == (5, 5) and model.training
+    assert len({value for value, _ in ours}) == 5

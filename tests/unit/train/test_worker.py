@@ -19,6 +19,7 @@ from ft_notebook.events import (
 )
 from ft_notebook.store import checkpoints
 from ft_notebook.train import worker
+from ft_notebook.train.kernels import RunKernels
 
 
 @pytest.fixture
@@ -124,10 +125,8 @@ def test_a_number_that_is_not_finite_stops_before_the_optimizer(run, monkeypatch
 
 
 def test_early_stopping_says_so_and_keeps_the_best(tiny_model, monkeypatch):
-    from ft_notebook.train import conductor
-
     losses = iter([5.0, 4.0, 3.0, 3.5, 3.6])
-    monkeypatch.setattr(conductor, "nll", lambda model, encoded, **k: [(next(losses) * len(encoded), len(encoded))])
+    monkeypatch.setattr(RunKernels, "nll", lambda self, model, encoded, **k: [(next(losses) * len(encoded), len(encoded))])
     run = make(tiny_model, train=", early_stopping: 2", every=1)
     worker.main([str(run.path)])
     assert run.state() == "finished", run.error()

@@ -10,6 +10,7 @@ import runs
 from peft import PeftModel
 from small_runs import of, when
 
+from ft_notebook import machine
 from ft_notebook.events import MessageEvent, PlanEvent, StateEvent, StepEvent
 from ft_notebook.models.catalog import LocalModel
 from ft_notebook.models.load import load_model
@@ -146,5 +147,16 @@ def test_what_they_do_not_compute_is_said_once_and_trains(trained: Trained, opti
     assert of(run, StateEvent)[-1].state == "finished"
 
 
-def test_half_precision_is_left_to_peft(trained: Trained):
+def test_half_precision_is_left_to_peft(trained: Trained, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(machine, "has_bfloat16", lambda: True)
     assert said(trained(precision="bf16")) == []
+
+
+@pytest.mark.parametrize("wanted", ["bf16", "fp16"])
+def test_a_type_that_the_processor_lacks_is_not_used_and_that_is_said(trained: Trained, monkeypatch: pytest.MonkeyPatch,
+                                                                      wanted: str):
+    monkeypatch.setattr(machine, "has_bfloat16", lambda: False)
+    run = trained(precision=wanted)
+    plan = next(event for event in run.events() if isinstance(event, PlanEvent))
+    assert plan.precision == "fp32" and f"this machine does not compute in {wanted}, so that fp32 is used" in plan.notes
+    assert "CPU operators" in said(run)[0]

@@ -93,4 +93,4 @@ def test_a_kernel_that_cannot_be_used_is_named_where_the_cpu_operators_compute(t
     run = trained(Other())
     assert run.state() == "finished", run.error()
     assert "`plain_linear` of plugin plain is left out" in said(run)[0]
-    assert said(run)[1].startswith("The CPU operators compute")
+    assert said(run)[1].startswith("The layers compute by the CPU operators")
