@@ -31,9 +31,13 @@ def main(names: list[str]) -> int:
         notebook = execute(HERE / f"{name}.ipynb", BUILD / f"{name}.ipynb")
         page, _ = HTMLExporter().from_notebook_node(notebook)
         (BUILD / f"{name}.html").write_text(page, encoding="utf-8")
-        summary = summarise(str(notebook.metadata["ft_notebook"]["run"]), seconds=time.time() - started)
-        (BUILD / "summary.json").write_text(json.dumps(summary, indent=1) + "\n", encoding="utf-8")
-        show(summary)
+        run = notebook.metadata.get("ft_notebook", {}).get("run")
+        if run:
+            summary = summarise(str(run), seconds=time.time() - started)
+            (BUILD / "summary.json").write_text(json.dumps(summary, indent=1) + "\n", encoding="utf-8")
+            show(summary)
+        else:
+            print(f"{name}: {time.time() - started:.0f} s. See {BUILD.relative_to(HERE.parent)}/")
     return 0
 
 

@@ -18,18 +18,24 @@ if TYPE_CHECKING:
     from ft_notebook.errors import DataError, FtError, ModelError, RecipeError, RunError, UserError
     from ft_notebook.notebook.comparison import compare
     from ft_notebook.notebook.doctor import doctor
+    from ft_notebook.notebook.inspection import Inspection, inspect
     from ft_notebook.notebook.launch import finetune
     from ft_notebook.notebook.run import Run, load_run, runs
+    from ft_notebook.notebook.version_card import diff
 
     __version__: str
 
-__all__ = ["DataError", "FtError", "ModelError", "RecipeError", "Run", "RunError", "UserError", "__version__",
-           "compare", "doctor", "finetune", "load_ipython_extension", "load_run", "runs"]
+__all__ = ["DataError", "FtError", "Inspection", "ModelError", "RecipeError", "Run", "RunError", "UserError",
+           "__version__", "compare", "diff", "doctor", "finetune", "inspect", "load_ipython_extension", "load_run",
+           "runs"]
 
 _HOMES = {
     "compare": "ft_notebook.notebook.comparison",
+    "diff": "ft_notebook.notebook.version_card",
     "doctor": "ft_notebook.notebook.doctor",
     "finetune": "ft_notebook.notebook.launch",
+    "Inspection": "ft_notebook.notebook.inspection",
+    "inspect": "ft_notebook.notebook.inspection",
     "Run": "ft_notebook.notebook.run",
     "load_run": "ft_notebook.notebook.run",
     "runs": "ft_notebook.notebook.run",

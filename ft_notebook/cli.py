@@ -1,7 +1,7 @@
 """The command line: all that the magics do, for terminals and scripts.
 
-Exit status: 0 done, 1 the run failed, 2 the user can put it right (one sentence on stderr). With
-`--json` standard output holds one JSON object and nothing else.
+Exit status: 0 done, 1 the run failed or the data must not be trained on, 2 the user can put it right (one sentence on
+stderr). With `--json` standard output holds one JSON object and nothing else.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from ft_notebook.store.runs import RunStore
 from ft_notebook.views.text import visible
 
 DONE, RUN_FAILED, USER_ERROR = 0, 1, 2
+BLOCKED = 1
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -98,6 +99,26 @@ def _generate(given: argparse.Namespace) -> int:
     return DONE
 
 
+def _inspect(given: argparse.Namespace) -> int:
+    from ft_notebook.notebook.inspection import inspect
+
+    path = given.data
+    is_recipe = path.endswith((".yaml", ".yml"))
+    inspection = inspect(None if is_recipe else path, recipe=path if is_recipe else None, against=given.against or "",
+                         checks=given.check or (), objects={}, told=None if given.json else _tell_check)
+    for report in given.report or ():
+        _say(inspection.save(report))
+    _answer(given, inspection.to_dict(), inspection.text())
+    return BLOCKED if inspection.is_blocked else DONE
+
+
+def _tell_check(name: str, done: int, total: int) -> None:
+    """One line that is written over, where somebody looks at it."""
+    if sys.stderr.isatty():
+        print(f"\r\033[K{name}: {done:,} of {total:,} rows", end="" if done < total else "\r\033[K", file=sys.stderr,
+              flush=True)
+
+
 def _wait(run: Run) -> None:
     """Block until the run is over. The first Ctrl-C stops it cleanly, a second one leaves it to itself."""
     try:
@@ -159,6 +180,14 @@ def _parser() -> argparse.ArgumentParser:
     planned = add("plan", "Show what a recipe would do, and train nothing.", _plan)
     planned.add_argument("recipe", metavar="RECIPE.yaml")
     planned.add_argument("--name", help="what the run is called")
+    inspected = add("inspect", "Look data over before it is trained on; status 1 if something keeps it from that.",
+                    _inspect)
+    inspected.add_argument("data", metavar="FILE", help="data as a recipe names it, or a recipe (.yaml)")
+    inspected.add_argument("--against", metavar="TEST", help="test data, which must not be among the rows")
+    inspected.add_argument("--report", metavar="OUT", action="append",
+                           help="also write the report, as .html or .json; may be repeated")
+    inspected.add_argument("--check", metavar="NAME", action="append",
+                           help="run this check only; may be repeated")
     add("runs", "List all runs, newest first.", _runs)
     add("doctor", "Say what this environment can and cannot do.", _doctor)
     add("show", "Show a run.", _show).add_argument("run", metavar="RUN")

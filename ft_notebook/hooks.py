@@ -22,6 +22,8 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 import pluggy
 
 if TYPE_CHECKING:
+    from ft_notebook.data.checks.finding import Finding
+    from ft_notebook.data.checks.subject import Progress, Subject
     from ft_notebook.data.examples import Content, EncodedExample, Example
     from ft_notebook.data.source import Row, Table
     from ft_notebook.events import Event
@@ -57,6 +59,19 @@ class DataFormat(Protocol):
 
     def content(self, row: Row, columns: Mapping[str, str]) -> Content:
         """The example in this row. Raises DataError naming the row."""
+
+
+@runtime_checkable
+class DataCheck(Protocol):
+    """Finds one kind of fault in a data set."""
+
+    name: str
+    is_default: bool
+    """Whether it looks at every data set, or only where it is asked for."""
+
+    def find(self, subject: Subject, progress: Progress) -> Sequence[Finding]:
+        """What is wrong, and in which rows. `progress` wants to be called every few hundred rows, and ends the check
+        by what it raises."""
 
 
 @runtime_checkable
@@ -136,6 +151,11 @@ def data_sources() -> Sequence[DataSource]:  # type: ignore[empty-body]
 @hookspec
 def data_formats() -> Sequence[DataFormat]:  # type: ignore[empty-body]
     """Shapes that rows can have."""
+
+
+@hookspec
+def data_checks() -> Sequence[DataCheck]:  # type: ignore[empty-body]
+    """What is looked for in a data set before anything trains."""
 
 
 @hookspec

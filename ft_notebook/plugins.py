@@ -21,7 +21,7 @@ from ft_notebook.errors import FtError, PluginError, UserError
 from ft_notebook.plugin_shape import describe, fault_of
 from ft_notebook.recipe.names import did_you_mean, quoted
 
-Kind = Literal["source", "format", "method", "objective", "metric", "sink", "kernel"]
+Kind = Literal["source", "format", "check", "method", "objective", "metric", "sink", "kernel"]
 
 GROUP = "ft_notebook"
 BUILTINS = (
@@ -33,6 +33,7 @@ BUILTINS = (
 HOOKS: Mapping[Kind, tuple[str, type]] = {
     "source": ("data_sources", hooks.DataSource),
     "format": ("data_formats", hooks.DataFormat),
+    "check": ("data_checks", hooks.DataCheck),
     "method": ("methods", hooks.Method),
     "objective": ("objectives", hooks.Objective),
     "metric": ("metrics", hooks.Metric),
@@ -72,6 +73,9 @@ class Registry:
 
     def formats(self) -> dict[str, hooks.DataFormat]:
         return cast(dict[str, hooks.DataFormat], dict(self._objects["format"]))
+
+    def checks(self) -> dict[str, hooks.DataCheck]:
+        return cast(dict[str, hooks.DataCheck], dict(self._objects["check"]))
 
     def methods(self) -> dict[str, hooks.Method]:
         return cast(dict[str, hooks.Method], dict(self._objects["method"]))

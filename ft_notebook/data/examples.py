@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, cast
 
 Role = Literal["system", "user", "assistant", "tool"]
@@ -67,6 +67,13 @@ class EncodedExample:
     @property
     def trained_tokens(self) -> int:
         return sum(self.is_trained)
+
+
+def with_system(content: Content, system: str | None) -> Content:
+    """The conversation with this system message in front, unless it has one; plain text stays as it is."""
+    if system is None or not content.messages or content.messages[0].role == "system":
+        return content
+    return replace(content, messages=(Message("system", system), *content.messages))
 
 
 def content_to_json(content: Content) -> str:

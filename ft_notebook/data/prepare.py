@@ -8,12 +8,13 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from ft_notebook.data.detect import Shape, find_shape
-from ft_notebook.data.examples import Content, Example, Message, content_to_json
+from ft_notebook.data.examples import Content, Example, content_to_json, with_system
 from ft_notebook.data.resolve import read_table
+from ft_notebook.data.resplit import HELDOUT, SPLIT_COLUMN, TRAIN, sides_of
 from ft_notebook.data.source import Row, Table, raise_faults
 from ft_notebook.data.split import copies, refuse_overlap, split
 from ft_notebook.errors import DataError, PluginError
@@ -64,7 +65,9 @@ def prepare(
     table = read_table(section.source, known, limit=section.limit)
     shape = find_shape(table, section)
     contents = _contents(table, shape, section)
-    notes = [f"{len(table.rows):,} rows read as {shape.spoken()}", *table.notes, *_unused(table, shape),
+    sides = None if "heldout" in section.model_fields_set else sides_of(table)
+    notes = [f"{len(table.rows):,} rows read as {shape.spoken()}", *table.notes,
+             *_unused(table, [*shape.columns.values(), *([SPLIT_COLUMN] if sides else [])]),
              *_format_notes(table, shape)]
     chosen = _objective(objective, contents, notes)
     if section.heldout == "":
@@ -73,6 +76,11 @@ def prepare(
         train, heldout = _examples(table, contents), _heldout(section, known, notes, ids_after=contents)
         refuse_overlap(train, heldout, source=section.heldout)
         every = [*train, *heldout]
+    elif sides is not None:
+        every = _examples(table, contents)
+        train, heldout = ([example for example in every if sides[example.row] == side] for side in (TRAIN, HELDOUT))
+        refuse_overlap(train, heldout, source=section.source)
+        notes.append(f"split by the column `{SPLIT_COLUMN}`")
     else:
         every = _examples(table, contents)
         train, heldout = split(every, share=section.heldout, most=section.max_heldout, seed=section.split_seed)
@@ -103,15 +111,9 @@ def _contents(table: Table, shape: Shape, section: DataSection) -> list[Content]
             owner = registry().owner("format", shape.format.name)
             raise PluginError(f"the format {shape.format.name} of {owner} returned {type(content).__name__}, "
                               f"not Content, for row {row.number}")
-        contents.append(_with_system(content, section.system))
+        contents.append(with_system(content, section.system))
     raise_faults(faults)
     return contents
-
-
-def _with_system(content: Content, system: str | None) -> Content:
-    if system is None or not content.messages or content.messages[0].role == "system":
-        return content
-    return replace(content, messages=(Message("system", system), *content.messages))
 
 
 def _examples(table: Table, contents: Sequence[Content], *, ids_after: Sequence[Content] = ()) -> list[Example]:
@@ -159,8 +161,8 @@ def _objective(asked: str, contents: Sequence[Content], notes: list[str]) -> str
     return "text" if is_text else "sft"
 
 
-def _unused(table: Table, shape: Shape) -> list[str]:
-    unused = [column for column in table.columns if column not in shape.columns.values()]
+def _unused(table: Table, used: Sequence[str]) -> list[str]:
+    unused = [column for column in table.columns if column not in used]
     if not unused:
         return []
     shown = ", ".join(map(quoted, unused[:10])) + (" …" if len(unused) > 10 else "")

@@ -10,10 +10,13 @@ from __future__ import annotations
 import copy
 import re
 import weakref
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from ft_notebook.errors import DataError
+
+_LONGEST_CHARACTER = 8      # tokens; one that stays incomplete is none
 
 
 @dataclass(frozen=True)
@@ -49,6 +52,26 @@ def tools_of(tokenizer: Any) -> TokenTools:
     tools = TokenTools(plain, len(tokenizer), _special_pattern(tokenizer))
     _TOOLS[tokenizer] = tools
     return tools
+
+
+def token_texts(backend: Any, ids: Sequence[int]) -> list[str]:
+    """The text that each token adds; a token that ends inside a character adds it with the next one.
+
+    backend: a tokenizers.Tokenizer.
+    """
+    texts: list[str] = []
+    waiting: list[int] = []
+    for token in ids:
+        waiting.append(token)
+        text = backend.decode(waiting, skip_special_tokens=False)
+        if text.endswith("\ufffd") and len(waiting) < _LONGEST_CHARACTER:
+            texts.append("")
+            continue
+        texts.append(text)
+        waiting = []
+    if waiting:
+        texts[-1] = backend.decode(waiting, skip_special_tokens=False)
+    return texts
 
 
 def _special_pattern(tokenizer: Any) -> re.Pattern[str]:

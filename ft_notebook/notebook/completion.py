@@ -1,4 +1,4 @@
-"""Tab in a `%%finetune` cell: options on its first line, keys and values of the recipe below."""
+"""Tab in a `%%finetune` cell: options on its first line, keys and values of the recipe below; names elsewhere."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from IPython.core.completer import SimpleCompletion, context_matcher
 _MAGIC = "%%finetune"
 _OPTIONS = ("--wait", "--again", "--dry-run", "--to")
 _RUN_MAGICS = ("%attach ", "%runs ")
+_INSPECT_MAGIC = "%inspect "
 _DATA_ENDINGS = frozenset({".jsonl", ".json", ".csv", ".tsv", ".parquet", ".arrow", ".feather", ".txt", ".md"})
 _DATA_TYPES = frozenset({"DataFrame", "Dataset", "DatasetDict", "Table", "LazyFrame"})
 _MOST_FILES = 50
@@ -43,6 +44,9 @@ def matches(text: str, line: int, column: int, *, objects: Mapping[str, object])
     if before.startswith(_RUN_MAGICS):
         fragment = before.split(" ")[-1]
         return _starting(_run_names(), fragment), fragment
+    if before.startswith(_INSPECT_MAGIC):
+        fragment = before.split(" ")[-1]
+        return _starting(_data_names(objects), fragment), fragment
     if not text.startswith(_MAGIC):
         return [], ""
     if line == 0:
@@ -66,8 +70,12 @@ def _names(objects: Mapping[str, object]) -> dict[str, list[str]]:
 
     found = registry()
     return {"method": list(found.methods()), "objective": ["auto", *found.objectives()],
-            "format": ["auto", *found.formats()], "metrics": list(found.metrics()),
-            "data": ["sample:tickets", "sample:python-docs", *_data_objects(objects), *_data_files()]}
+            "format": ["auto", *found.formats()], "metrics": list(found.metrics()), "accept": list(found.checks()),
+            "data": _data_names(objects)}
+
+
+def _data_names(objects: Mapping[str, object]) -> list[str]:
+    return ["sample:tickets", "sample:python-docs", *_data_objects(objects), *_data_files()]
 
 
 def _data_objects(objects: Mapping[str, object]) -> list[str]:

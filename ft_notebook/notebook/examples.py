@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, overload
 
+from ft_notebook.data.tokens import token_texts
 from ft_notebook.errors import RunError
 from ft_notebook.notebook.cards import tokens_card
 from ft_notebook.store.runs import RunFolder
@@ -34,8 +35,8 @@ class TokenizedExample:
     @property
     def title(self) -> str:
         cut = ", cut to fit" if self.is_truncated else ""
-        split = "held out" if self.split == "heldout" else self.split
-        return (f"row {self.row} ({split}) as the model sees it: {len(self.tokens)} tokens, "
+        split = {"heldout": " (held out)", "": ""}.get(self.split, f" ({self.split})")
+        return (f"row {self.row}{split} as the model sees it: {len(self.tokens)} tokens, "
                 f"{sum(self.is_trained)} trained (bold, underlined){cut}")
 
     def __repr__(self) -> str:
@@ -113,21 +114,8 @@ class Examples(Sequence[TokenizedExample]):
             is_trained=tuple(is_trained), is_truncated=values["truncated"])
 
     def _texts(self, ids: list[int]) -> list[str]:
-        """The text that each token adds; a token that ends inside a character adds it with the next one."""
         if self._tokenizer is None:
             from tokenizers import Tokenizer
 
             self._tokenizer = Tokenizer.from_file(str(self._folder.path / TOKENIZER))
-        texts: list[str] = []
-        waiting: list[int] = []
-        for token in ids:
-            waiting.append(token)
-            text = self._tokenizer.decode(waiting, skip_special_tokens=False)
-            if text.endswith("\ufffd") and len(waiting) < 8:
-                texts.append("")
-                continue
-            texts.append(text)
-            waiting = []
-        if waiting:
-            texts[-1] = self._tokenizer.decode(waiting, skip_special_tokens=False)
-        return texts
+        return token_texts(self._tokenizer, ids)

@@ -151,11 +151,12 @@ def _prepare(order: Order) -> Any:
 
 
 def _check(recipe: Recipe, positions: Positions) -> None:
+    from ft_notebook.data.checks.tokens import NAME as TOKENS
     from ft_notebook.plugins import registry
 
     found = registry()
     check_names(recipe, positions, methods=list(found.methods()), objectives=list(found.objectives()),
-                formats=list(found.formats()), metrics=list(found.metrics()))
+                formats=list(found.formats()), metrics=list(found.metrics()), checks=[*found.checks(), TOKENS])
 
 
 def _text_of(recipe: str | os.PathLike[str]) -> tuple[str, str]:

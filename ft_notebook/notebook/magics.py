@@ -1,4 +1,4 @@
-"""`%%finetune`, `%runs` and `%attach`: each takes the text, calls the library and displays one object.
+"""`%%finetune`, `%inspect`, `%runs` and `%attach`: each takes the text, calls the library and displays one object.
 
 Imported by `%load_ext ft_notebook`, so everything else is imported when a magic is used. Errors of the
 user are one line without a traceback.
@@ -90,6 +90,28 @@ class FinetuneMagics(Magics):  # type: ignore[misc]
                 compare(*given.names)._ipython_display_()
                 return
             _show_runs(shown=None if given.all else _RUNS_SHOWN)
+
+    @magic_arguments()
+    @argument("data", nargs="?", default="",
+              help="A path, a variable, `sample:NAME`, a hub id, or a version such as tickets@v2.")
+    @argument("--against", metavar="TEST", default="", help="Test data, which must not be among the rows.")
+    @argument("--report", metavar="FILE", help="Also write the report, as .html or .json.")
+    @argument("--diff", nargs=2, metavar=("OLD", "NEW"), help="Show what changed between two versions instead.")
+    @line_magic
+    def inspect(self, line: str) -> Any:
+        """Look a data set over before it is trained on: its rows, what the model sees of them, and what is wrong."""
+        with _one_line_errors():
+            from ft_notebook.notebook.inspection import inspect
+
+            given = _given(self.inspect, line)
+            if given.diff:
+                from ft_notebook.notebook.version_card import diff
+
+                return diff(*given.diff, name=given.data)
+            inspection = inspect(given.data, against=given.against, objects=self.shell.user_ns)
+            if given.report:
+                print(inspection.save(given.report))
+            return inspection
 
     @magic_arguments()
     @argument("name", help="The name of a run, for its newest one, or an id.")

@@ -15,7 +15,7 @@ from importlib.resources import files
 
 from ft_notebook.views.text import visible
 
-_VOID = frozenset({"br", "img", "line", "path", "rect", "circle"})
+_VOID = frozenset({"br", "img", "line", "meta", "path", "rect", "circle"})
 _LIKE = 0.25                # share of common words from which a difference is marked
 _LIVE_PART = "/* ---- The live view"
 _NAME = re.compile(r"[a-z][a-z0-9:-]*\Z", re.IGNORECASE)
@@ -50,6 +50,12 @@ def card(*children: object, label: str) -> Html:
     # The two class names keep both versions of MathJax from looking for formulas inside.
     body = tag("div", *children, class_="ftn tex2jax_ignore mathjax_ignore", role="group", aria_label=label)
     return join(tag("style", _style()), body)
+
+
+def page(body: Html, *, title: str) -> Html:
+    """A page of its own around a card."""
+    head = tag("head", tag("meta", charset="utf-8"), tag("title", title))
+    return join(Html("<!DOCTYPE html>\n"), tag("html", head, tag("body", body), lang="en"), Html("\n"))
 
 
 def details(summary: str, *children: object) -> Html:

@@ -27,6 +27,7 @@ from ft_notebook.views.run_view import RunView
 if TYPE_CHECKING:
     from ft_notebook.evaluate.report import Report
     from ft_notebook.notebook.examples import Examples
+    from ft_notebook.notebook.inspection import Inspection
 
 Message = dict[str, str]
 _STEP_COLUMNS = ("step", "epoch", "loss", "learning_rate", "grad_norm", "tokens", "trained_tokens", "step_s",
@@ -40,6 +41,19 @@ class Sentence(str):
 
     def __repr__(self) -> str:
         return str(self)
+
+
+class RunData:
+    """The rows that a run keeps, as they were when it was started."""
+
+    def __init__(self, folder: RunFolder) -> None:
+        self._folder = folder
+
+    def inspect(self) -> Inspection:
+        """What the checks find in the rows that train, those that are held out being the test data."""
+        from ft_notebook.notebook.inspection import inspect_run
+
+        return inspect_run(self._folder)
 
 
 class Run:
@@ -85,6 +99,11 @@ class Run:
     def samples(self) -> Any:
         """The answers to the fixed prompts during training, as a pandas DataFrame."""
         return _frame(self._view().samples, _SAMPLE_COLUMNS)
+
+    @property
+    def data(self) -> RunData:
+        """The rows that the run keeps; `data.inspect()` looks them over."""
+        return RunData(self.folder)
 
     @property
     def examples(self) -> Examples:

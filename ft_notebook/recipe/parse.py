@@ -58,8 +58,9 @@ def check_names(
     objectives: Sequence[str],
     formats: Sequence[str],
     metrics: Sequence[str],
+    checks: Sequence[str],
 ) -> None:
-    """Raise RecipeError if the recipe names a method, objective, format or metric that does not exist."""
+    """Raise RecipeError if the recipe names a method, objective, format, metric or check that does not exist."""
     named: list[tuple[str, str, Path, Sequence[str]]] = [
         ("method", recipe.method.name, ("method", "name"), methods),
         ("objective", recipe.objective.name, ("objective", "name"), ["auto", *objectives]),
@@ -67,6 +68,7 @@ def check_names(
     ]
     named += [("metric", name, ("evaluate", "metrics", index), metrics)
               for index, name in enumerate(recipe.evaluate.metrics)]
+    named += [("check", name, ("expect", "accept", index), checks) for index, name in enumerate(recipe.expect.accept)]
     for kind, name, path, known in named:
         if name not in known:
             choices = f"; there are {join_words(sorted(set(known)), 'and')}" if known else ""

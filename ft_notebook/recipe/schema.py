@@ -53,6 +53,20 @@ class DataSection(Section):
         "Which tokens carry loss: every assistant turn, the last one only, or all tokens."))
 
 
+class ExpectSection(Section):
+    """What the user says of the data; the checks hold it to that."""
+
+    labels: list[str] = Field(default_factory=list, description="The only answers that there may be.")
+    pattern: str | None = Field(None, max_length=2000, description="A regular expression that whole answers match.")
+    json_schema: dict[str, Any] | None = Field(None, description="A JSON schema that answers, read as JSON, keep.")
+    languages: list[str] = Field(default_factory=list, description=(
+        "Languages that belong in the data, by code, such as [en, de]; found by their share by default."))
+    slice_by: list[str] = Field(default_factory=list, description=(
+        "Columns by whose values the rates of the answers are compared."))
+    accept: list[str] = Field(default_factory=list, description=(
+        "Names of checks whose findings do not keep the data from being trained on."))
+
+
 class MethodSection(Section):
     """Which parameters train."""
 
@@ -143,6 +157,7 @@ class Recipe(Section):
 
     model: ModelSection = Field(default_factory=ModelSection)  # type: ignore[arg-type]
     data: DataSection
+    expect: ExpectSection = Field(default_factory=ExpectSection)  # type: ignore[arg-type]
     method: MethodSection = Field(default_factory=MethodSection)  # type: ignore[arg-type]
     objective: ObjectiveSection = Field(default_factory=ObjectiveSection)  # type: ignore[arg-type]
     train: TrainSection = Field(default_factory=TrainSection)  # type: ignore[arg-type]
@@ -162,8 +177,8 @@ class Recipe(Section):
         }
 
     def digest(self) -> str:
-        """SHA-256 over everything that decides the result; `output` does not."""
-        values = self.model_dump(exclude={"output"})
+        """SHA-256 over everything that decides the result; `output` and `expect` do not."""
+        values = self.model_dump(exclude={"output", "expect"})
         if self.kernels == KernelsSection():  # type: ignore[call-arg]
             del values["kernels"]   # runs from before there was such a section have the same digest
         if self.train.batch_tokens is None:

@@ -10,8 +10,6 @@ of a paused run answers through `reply_to` as well.
 
 from __future__ import annotations
 
-import json
-import os
 import sys
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
@@ -25,21 +23,14 @@ from ft_notebook.plugins import registry
 from ft_notebook.recipe.schema import Recipe
 from ft_notebook.store import checkpoints
 from ft_notebook.store.run_folder import RunFolder
+from ft_notebook.train.child import reply_channel, serve
 
 _LONGEST_ANSWER = 256
 
 
 def main(run_folder: Path, requests: IO[str], replies: IO[str]) -> int:
     """Load, then answer until the input ends."""
-    try:
-        answerer = _Answerer(RunFolder(run_folder))
-    except FtError as error:
-        _reply(replies, {"error": str(error)})
-        return 1
-    _reply(replies, {"ready": True})
-    for line in requests:
-        _reply(replies, answerer.reply(json.loads(line)))
-    return 0
+    return serve(lambda: _Answerer(RunFolder(run_folder)).reply, requests, replies)
 
 
 class _Answerer:
@@ -138,13 +129,5 @@ def _trained_folder(run: RunFolder) -> Path:
     return found[1]
 
 
-def _reply(replies: IO[str], value: dict[str, Any]) -> None:
-    replies.write(json.dumps(value) + "\n")
-    replies.flush()
-
-
 if __name__ == "__main__":
-    # Libraries print to standard output; the replies get a descriptor of their own.
-    channel = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    os.dup2(2, 1)
-    sys.exit(main(Path(sys.argv[1]), sys.stdin, channel))
+    sys.exit(main(Path(sys.argv[1]), sys.stdin, reply_channel()))

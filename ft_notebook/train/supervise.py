@@ -7,27 +7,21 @@ the run's lock, log and control folder are all that connects the two. The answer
 
 from __future__ import annotations
 
-import json
-import os
 import subprocess
 import sys
-import sysconfig
-import tempfile
 import threading
-import weakref
 from collections.abc import Sequence
 from pathlib import Path
-from typing import IO, Any, Literal
+from typing import Literal
 
-from ft_notebook import errors, machine
+from ft_notebook import errors
 from ft_notebook.errors import RunError, UserError
 from ft_notebook.events import ErrorEvent, MessageEvent, PlanEvent, StateEvent
 from ft_notebook.store.runs import RunFolder
+from ft_notebook.train.child import Child, environment
 
 WORKER = "ft_notebook.train.worker"
 ANSWERER = "ft_notebook.train.answer"
-_TAIL_BYTES = 4000
-_END_TIMEOUT_S = 5.0
 
 Prompt = str | Sequence[dict[str, str]]
 
@@ -78,131 +72,29 @@ def as_error(event: ErrorEvent) -> UserError | RunError:
 
 
 class Answerer:
-    """A child process that holds a run's model and answers prompts; started at the first question.
-
-    It speaks JSON lines, one answer a request, and ends when its input closes. Not for several threads.
-    """
+    """A child process that holds a run's model and answers prompts; started at the first question."""
 
     def __init__(self, folder: Path, *, module: str | None = None) -> None:
-        self._folder = folder
-        self._module = module or ANSWERER
-        self._process: subprocess.Popen[str] | None = None
-        self._lock = threading.Lock()
-        self._complaints = tempfile.TemporaryFile()  # noqa: SIM115 - the child's standard error, as long as it lives
+        self._child = Child(module or ANSWERER, str(folder))
 
     def answer(self, prompts: Sequence[Prompt], *, max_new_tokens: int | None = None,
                use_adapter: bool = True) -> list[str]:
         """One answer a prompt. Raises RunError with the child's own sentence when it cannot."""
-        request = {"prompts": [prompt if isinstance(prompt, str) else list(prompt) for prompt in prompts],
-                   "max_new_tokens": max_new_tokens, "use_adapter": use_adapter}
-        with self._lock:
-            process = self._running()
-            try:
-                reply = _exchange(process, request)
-            except BaseException:       # an interrupted exchange would leave its answer for the next question
-                self.close()
-                raise
-        if "error" in reply:
-            raise RunError(str(reply["error"]))
+        reply = self._child.ask({
+            "prompts": [prompt if isinstance(prompt, str) else list(prompt) for prompt in prompts],
+            "max_new_tokens": max_new_tokens, "use_adapter": use_adapter})
         return [str(answer) for answer in reply["answers"]]
 
     def close(self) -> None:
         """End the child, if there is one."""
-        process, self._process = self._process, None
-        if process is not None:
-            _end(process)
-
-    def _running(self) -> subprocess.Popen[str]:
-        if self._process is not None and self._process.poll() is None:
-            return self._process
-        process = subprocess.Popen(
-            [sys.executable, "-m", self._module, str(self._folder)], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-            stderr=self._complaints, text=True, encoding="utf-8", env=_environment(), start_new_session=True)
-        self._process = process
-        weakref.finalize(self, _end, process)       # also at the interpreter's exit
-        try:
-            greeting = _exchange(process, None)
-        except RunError as error:
-            self.close()
-            raise RunError(f"{error} {self._last_words()}".strip()) from None
-        except BaseException:
-            self.close()
-            raise
-        if "error" in greeting:
-            self.close()
-            raise RunError(str(greeting["error"]))
-        return process
-
-    def _last_words(self) -> str:
-        """The last line of the child's standard error; empty if it said nothing."""
-        self._complaints.seek(0, os.SEEK_END)
-        self._complaints.seek(max(0, self._complaints.tell() - _TAIL_BYTES))
-        lines = self._complaints.read().decode("utf-8", errors="replace").strip().splitlines()
-        return f"It said: {lines[-1]}" if lines else ""
-
-
-def _exchange(process: subprocess.Popen[str], request: dict[str, Any] | None) -> dict[str, Any]:
-    to_child, from_child = _pipes(process)
-    line = ""
-    try:
-        if request is not None:
-            to_child.write(json.dumps(request) + "\n")
-            to_child.flush()
-        line = from_child.readline()
-    except BrokenPipeError:
-        pass        # the child is gone, as an empty line also says
-    if not line.endswith("\n"):
-        raise RunError("The process that answers ended unexpectedly; the model may not fit into memory.")
-    reply = json.loads(line)
-    if not isinstance(reply, dict):
-        raise RunError("The process that answers said something that is no answer.")
-    return reply
-
-
-def _pipes(process: subprocess.Popen[str]) -> tuple[IO[str], IO[str]]:
-    assert process.stdin is not None and process.stdout is not None
-    return process.stdin, process.stdout
-
-
-def _end(process: subprocess.Popen[str]) -> None:
-    if process.poll() is None:
-        process.kill()
-        process.wait(timeout=_END_TIMEOUT_S)
-    for pipe in _pipes(process):
-        try:
-            pipe.close()
-        except BrokenPipeError:     # a request that the child no longer read
-            continue
+        self._child.close()
 
 
 def _spawn(run: RunFolder, module: str, *options: str) -> subprocess.Popen[bytes]:
     with (run.worker_log_path).open("ab") as log:
         return subprocess.Popen(
             [sys.executable, "-m", module, str(run.path), *options], stdin=subprocess.DEVNULL, stdout=log,
-            stderr=subprocess.STDOUT, env=_environment(), start_new_session=True)
-
-
-def _environment() -> dict[str, str]:
-    """The parent's environment, and what a worker needs besides."""
-    environment = dict(os.environ)
-    environment["TOKENIZERS_PARALLELISM"] = "false"
-    environment["PYTHONUNBUFFERED"] = "1"       # the output of a killed worker is what explains it
-    if sys.platform == "linux" and "glibc.malloc.hugetlb" not in environment.get("GLIBC_TUNABLES", ""):
-        tunables = [*filter(None, [environment.get("GLIBC_TUNABLES")]), "glibc.malloc.hugetlb=1"]
-        environment["GLIBC_TUNABLES"] = ":".join(tunables)      # large pages: faster matrix products on a CPU
-    if machine.is_limited():
-        # Libraries start a thread for every core that they see, and these would wait for each other.
-        environment.setdefault("OMP_NUM_THREADS", str(max(1, int(machine.cores()))))
-    if "OMP_WAIT_POLICY" not in environment:
-        # A thread that waits for another one gives its core away after some 50 microseconds, not some milliseconds: a
-        # notebook that computes beside the worker would otherwise slow it down more than tenfold.
-        environment.setdefault("GOMP_SPINCOUNT", "3000")
-    package_root = str(Path(errors.__file__).parents[1])
-    if package_root not in {sysconfig.get_path("purelib"), sysconfig.get_path("platlib")}:
-        # A source checkout that is importable here by its path must be so in the child as well.
-        paths = [*filter(None, [environment.get("PYTHONPATH")]), package_root]
-        environment["PYTHONPATH"] = os.pathsep.join(paths)
-    return environment
+            stderr=subprocess.STDOUT, env=environment(), start_new_session=True)
 
 
 def _last_state(run: RunFolder) -> StateEvent | None:

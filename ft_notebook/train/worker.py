@@ -44,6 +44,7 @@ from ft_notebook.train.watch import Watcher
 
 if TYPE_CHECKING:
     from ft_notebook.train.conductor import Conductor
+    from ft_notebook.train.kernels import RunKernels
     from ft_notebook.train.setting import Setting
 
 
@@ -165,6 +166,8 @@ class Worker:
         held = next((change for change in reversed(changes) if change.step <= done), None)
         setting = self._prepare(held)
         self._inbox.give_way()
+        if resume is None:
+            self._look_over(setting)
 
         import transformers
 
@@ -185,7 +188,7 @@ class Worker:
             self._recipe.train, total_memory_bytes=memory_total_bytes(setting.plan.device)).resumed(told)
         asked = Asked(self._run, setting, self._inbox, say=self.say, held=held,
                       to_redo=[change for change in changes if change.step > done])
-        conductor = Conductor(self._run, asked, say=self.say, progress=progress_from(told))
+        conductor = Conductor(self._run, asked, kernels=kernels, say=self.say, progress=progress_from(told))
         conductor.last_step = done
         self._enter("training")
         self._evaluate_first(model, conductor, resume)
@@ -199,7 +202,13 @@ class Worker:
         if asked.is_stopped:
             self._leave(f"at step {conductor.last_step}", kept=", with a committed checkpoint")
             return
-        self._close(model, conductor)
+        self._close(model, conductor, kernels)
+
+    def _look_over(self, setting: Setting) -> None:
+        from ft_notebook.train.looking import CODE, look_over
+
+        if not any(isinstance(event, MessageEvent) and event.code == CODE for event in self._run.events()):
+            look_over(setting.data, self._recipe.expect, say=self.say, give_way=self._inbox.give_way)
 
     def _evaluate_first(self, model: Any, conductor: Conductor, resume: tuple[int, Path] | None) -> None:
         """The base model, or the step that a run was stopped at before its evaluation. Raises StopAsked."""
@@ -213,7 +222,7 @@ class Worker:
             load_weights(model, resume[1])
             conductor.evaluate(model, resume[0])
 
-    def _close(self, model: Any, conductor: Conductor) -> None:
+    def _close(self, model: Any, conductor: Conductor, kernels: RunKernels) -> None:
         from ft_notebook.train.closing import copy_to_output, keep_adapter, load_weights, say_choice, write_report
 
         setting = conductor.asked.setting
@@ -225,7 +234,7 @@ class Worker:
         if self._recipe.evaluate.at_end and setting.data.heldout:
             try:
                 write_report(
-                    self._run, self._recipe, model, setting.tokenizer, setting.data, say=self.say,
+                    self._run, self._recipe, model, setting.tokenizer, setting.data, kernels=kernels, say=self.say,
                     load_base=setting.load_base, max_new_tokens=setting.max_new_tokens,
                     give_way=conductor.asked.leave_out,
                     known=(conductor.nll_at.get(0), conductor.nll_at.get(step)),

@@ -79,6 +79,18 @@ def test_heldout_source_of_its_own_is_read_alike_and_may_not_overlap(read: Read,
     assert caught.value.rows == (2, 3)
 
 
+def test_a_column_that_says_the_split_is_followed_unless_the_recipe_says_another(read: Read) -> None:
+    rows = [{**row, "split": "heldout" if n in (3, 4) else "train"} for n, row in enumerate(ROWS)]
+    prepared = read("rows", objects={"rows": rows})
+    assert [example.row for example in prepared.heldout] == [4, 5] and len(prepared.train) == 48
+    assert "split by the column `split`" in prepared.report.notes
+    assert not any("not used" in note for note in prepared.report.notes)
+    assert len(read("rows", objects={"rows": rows}, heldout=0.2).heldout) == 10
+    copied = [*rows, {**rows[3], "split": "train"}]
+    with pytest.raises(DataError, match="row 4 of the held-out source rows: also among the training examples"):
+        read("rows", objects={"rows": copied})
+
+
 def test_ids_come_from_content_and_tell_copies_apart(read: Read) -> None:
     prepared = read("rows", objects={"rows": [ROWS[0], ROWS[1], ROWS[0], ROWS[0]]}, heldout=0)
     first = prepared.train[0].id

@@ -24,7 +24,8 @@ method: qlora
 train: {epochs: 3, learning_rate: 2e-4}
 """
 NAMES: dict[str, Any] = {"methods": ["qlora", "lora", "full"], "objectives": ["sft", "text"],
-                         "formats": ["chat", "qa"], "metrics": ["exact_match", "rouge_l"]}
+                         "formats": ["chat", "qa"], "metrics": ["exact_match", "rouge_l"],
+                         "checks": ["overlap", "secrets"]}
 
 
 def test_the_cell_of_the_readme_is_read() -> None:
@@ -151,6 +152,7 @@ def test_known_names_pass() -> None:
     ("data: x\nobjective: sfd", 2, 12, "`sfd` is no objective; there are auto, sft and text. Did you mean `sft`?"),
     ("data: {source: x, format: chatt}", 1, 27, "`chatt` is no format; there are auto, chat and qa. Did you mean `chat`?"),
     ("data: x\nevaluate:\n  metrics: [rouge_l, exact_mach]", 3, 22, "`exact_mach` is no metric"),
+    ("data: x\nexpect: {accept: [overlap, secret]}", 2, 28, "`secret` is no check; there are overlap and secrets. Did you"),
 ])
 def test_unknown_name_points_at_its_place(text: str, line: int, column: int, phrase: str) -> None:
     recipe, positions = parse_recipe_with_positions(text)

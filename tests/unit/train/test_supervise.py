@@ -13,7 +13,7 @@ from ft_notebook.errors import RunError, UserError
 from ft_notebook.events import StateEvent
 from ft_notebook.recipe.schema import Recipe
 from ft_notebook.store.runs import RunStore
-from ft_notebook.train import supervise
+from ft_notebook.train import child, supervise
 
 IDLE = """
 import sys, time
@@ -191,21 +191,21 @@ def test_a_child_finds_this_package_and_keeps_what_the_user_set(run, module, mon
 def test_waiting_threads_give_their_core_away_unless_the_user_says_how_they_wait(monkeypatch):
     for name in ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT"):
         monkeypatch.delenv(name, raising=False)
-    assert supervise._environment()["GOMP_SPINCOUNT"] == "3000"
+    assert child.environment()["GOMP_SPINCOUNT"] == "3000"
     monkeypatch.setenv("GOMP_SPINCOUNT", "7")
-    assert supervise._environment()["GOMP_SPINCOUNT"] == "7"
+    assert child.environment()["GOMP_SPINCOUNT"] == "7"
     monkeypatch.delenv("GOMP_SPINCOUNT")
     monkeypatch.setenv("OMP_WAIT_POLICY", "active")
-    assert "GOMP_SPINCOUNT" not in supervise._environment()
+    assert "GOMP_SPINCOUNT" not in child.environment()
 
 
 def test_a_container_gets_no_more_threads_than_it_has_cores(monkeypatch):
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     monkeypatch.setattr(machine, "read", lambda path: "150000 100000" if path.endswith("cpu.max") else "")
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(16)), raising=False)
-    assert supervise._environment()["OMP_NUM_THREADS"] == "1"
+    assert child.environment()["OMP_NUM_THREADS"] == "1"
     monkeypatch.setenv("OMP_NUM_THREADS", "3")
-    assert supervise._environment()["OMP_NUM_THREADS"] == "3"
+    assert child.environment()["OMP_NUM_THREADS"] == "3"
     monkeypatch.delenv("OMP_NUM_THREADS")
     monkeypatch.setattr(machine, "read", lambda path: "max 100000")
-    assert "OMP_NUM_THREADS" not in supervise._environment()
+    assert "OMP_NUM_THREADS" not in child.environment()

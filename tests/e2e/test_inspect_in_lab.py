@@ -1,0 +1,152 @@
+"""The inspector in a real JupyterLab: look, filter, edit, mend, and train on the version that comes of it."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import sys
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from lab import CHROMIUM, Lab, write_notebook
+
+from ft_notebook.data.versions import read_version
+from ft_notebook.store.datasets import DatasetStore
+from ft_notebook.store.runs import RunStore
+
+pytestmark = pytest.mark.skipif(not CHROMIUM, reason="needs Debian's chromium (apt-get install chromium)")
+playwright_api = pytest.importorskip("playwright.sync_api", reason="needs playwright (pip install playwright)")
+
+IMAGES = Path(__file__).parents[2] / "build" / "images"
+RECIPE = """\
+%%finetune triage --wait
+model: {model}
+data: tickets@v2
+method: {{name: lora, rank: 2}}
+train: {{max_steps: 2, batch_size: 4}}
+evaluate: {{at_end: false, samples: 0}}
+"""
+HOSTILE = ["<script>window.__pwned = 1</script>", "<img src=x onerror=window.__pwned=1>", "$\\frac{1}{2}$", "\x1b[31mred",
+           "a\u202eb", "<svg onload=window.__pwned=1>"]
+
+
+def tickets() -> list[dict[str, str]]:
+    topics = ["login", "invoice", "export"]
+    rows = [{"prompt": f"Ticket {n} on the {topics[n % 3]} page, which {'really ' * (n % 7)}does not open", "completion": topics[n % 3]}
+            for n in range(45)]
+    rows += [{"prompt": f"{text} in ticket {n}", "completion": "login"} for n, text in enumerate(HOSTILE)]
+    return [*rows, rows[3], rows[10]]
+
+
+@pytest.fixture(scope="module")
+def playwright() -> Iterator[Any]:
+    with playwright_api.sync_playwright() as started:
+        yield started
+
+
+@pytest.fixture
+def lab(own_store: Path, tiny_model: Path, tmp_path: Path) -> Iterator[Lab]:
+    folder = tmp_path / "work"
+    folder.mkdir()
+    (folder / "tickets.jsonl").write_text("".join(json.dumps(row) + "\n" for row in tickets()))
+    write_notebook(folder / "look.ipynb", [
+        "%load_ext ft_notebook\nimport ft_notebook", f"ft_notebook.inspect('tickets.jsonl', model={str(tiny_model)!r})",
+        RECIPE.format(model=tiny_model)])
+    with Lab(folder, {"FT_NOTEBOOK_HOME": os.environ["FT_NOTEBOOK_HOME"]}) as started:
+        yield started
+
+
+def run_cell(page: Any, number: int) -> Any:
+    cell = page.locator(f".jp-Notebook .jp-Cell >> nth={number}")
+    cell.locator(".cm-content").click()
+    page.keyboard.press("Control+Enter")
+    return cell.locator(".jp-Cell-outputWrapper")
+
+
+def end_sessions(lab: Lab) -> None:
+    """Shut every kernel down."""
+    api, token = f"http://127.0.0.1:{lab.port}/api/sessions", {"Authorization": f"token {lab.token}"}
+    with urllib.request.urlopen(urllib.request.Request(api, headers=token)) as reply:
+        sessions = json.load(reply)
+    assert sessions
+    for session in sessions:
+        urllib.request.urlopen(urllib.request.Request(f"{api}/{session['id']}", headers=token, method="DELETE")).close()
+
+
+def picture(page: Any, name: str) -> None:
+    IMAGES.mkdir(parents=True, exist_ok=True)
+    page.screenshot(path=str(IMAGES / f"{name}.png"))
+
+
+def test_a_user_looks_filters_edits_mends_and_trains_on_what_comes_of_it(lab: Lab, playwright: Any) -> None:
+    page = lab.open(playwright, "look.ipynb", height=1300)
+    run_cell(page, 0)
+    view = run_cell(page, 1).locator(".ftn-inspect")
+    view.get_by_role("status").filter(has_text=re.compile("^53 rows")).wait_for(timeout=180_000)
+    picture(page, "inspector-in-lab")
+
+    view.get_by_role("group", name="completion by value").get_by_role("button", name=re.compile("^invoice: 16 rows")).click()
+    view.get_by_text("16 of 53 rows").wait_for()
+    view.get_by_role("button", name=re.compile("Remove the filter")).click()
+    view.get_by_role("status").filter(has_text=re.compile("^53 rows")).wait_for()
+
+    view.get_by_role("grid").focus()
+    page.keyboard.press("Home")
+    page.keyboard.press("Enter")
+    editor = view.locator("textarea")
+    editor.fill("The login page does not open at all")
+    editor.press("Enter")
+    view.get_by_text("edited 1").wait_for()
+
+    for box in view.locator(".ftn-findings input[type=checkbox]").all():
+        if box.is_visible() and box.is_checked():
+            box.uncheck()
+    view.get_by_role("checkbox", name=re.compile("^Fix: Drop 2 copies")).check()
+    view.get_by_role("button", name=re.compile("^Fix 1 finding, keep 1 edited row")).click()
+    view.get_by_text("Made tickets@v2").wait_for(timeout=30_000)
+    picture(page, "inspector-mended")
+
+    version = DatasetStore().find("tickets@v2")
+    rows = {row.number: row.values for row in read_version(version).rows}
+    assert len(rows) == 51 and rows[1]["prompt"] == "The login page does not open at all" and {52, 53}.isdisjoint(rows)
+    assert json.loads((lab.folder / "tickets.jsonl").read_text().splitlines()[0]) == tickets()[0]
+
+    run_cell(page, 2)
+    page.locator(".ftn-chip", has_text=re.compile("^finished$")).wait_for(timeout=120_000)
+    run = RunStore().find("triage")
+    assert run.recipe().data.source == "tickets@v2"
+    trained = "".join([*run.train_lines(), *run.heldout_lines()])
+    assert "does not open at all" in trained
+    assert page.evaluate("window.__pwned") is None
+
+
+def test_the_saved_notebook_is_read_without_a_kernel_in_the_dark(lab: Lab, playwright: Any) -> None:
+    page = lab.open(playwright, "look.ipynb", height=1300)
+    run_cell(page, 0)
+    output = run_cell(page, 1)
+    output.locator(".ftn-inspect").get_by_role("grid").wait_for(timeout=180_000)
+    assert not output.locator(".ftn-inspected").is_visible()        # which the live view stands for
+    page.keyboard.press("Control+s")
+    page.wait_for_timeout(1500)
+    saved = nbformat.read(lab.folder / "look.ipynb", 4)
+    html = "".join(str(part["data"].get("text/html", "")) for part in saved.cells[1].outputs)
+    assert "Ticket 3 on the login page" in html and "<script>" not in html
+    page.context.browser.close()
+    end_sessions(lab)
+    lab.set_theme("JupyterLab Dark")
+    page = lab.open(playwright, "look.ipynb", height=1300)          # a new kernel knows nothing of the view
+    card = page.locator(".ftn-inspected")
+    card.wait_for(timeout=60_000)
+    card.locator("summary").click()
+    assert "Ticket 3 on the login page" in card.inner_text()
+    assert page.evaluate("window.__pwned") is None
+    picture(page, "inspector-without-kernel-dark")
+
