@@ -7,7 +7,9 @@ from typing import Literal
 
 from ft_notebook.evaluate.compare import MetricComparison
 
-TITLES = {"exact_match": "exact match", "rouge_l": "ROUGE-L", "macro_f1": "macro-F1"}
+TITLES = {"exact_match": "exact match", "rouge_l": "ROUGE-L", "macro_f1": "macro-F1", "token_f1": "token F1",
+          "chrf": "chrF", "bleu": "BLEU", "json_fields": "fields of JSON", "json_valid": "valid JSON",
+          "numeric_match": "numeric match", "balanced_accuracy": "balanced accuracy"}
 """A metric's name in a sentence, where it differs from its name in a recipe."""
 
 VerdictKind = Literal["better", "worse", "noise", "nothing_measured"]

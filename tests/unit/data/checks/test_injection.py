@@ -27,7 +27,7 @@ def test_an_order_to_the_model_is_found(text):
 
 
 @pytest.mark.parametrize("text", [
-    "Ignore case when comparing two strings.", "Ignore the first column and sum the rest.", "Follow the instructions above.",
+    "No one can do anything now!", "I can't do anything now.", "Ignore case when comparing two strings.", "Ignore the first column and sum the rest.", "Follow the instructions above.",
     "Write a system prompt for a travel chatbot.", "Forget my previous order, I want the blue one.", "Don't forget to read your guidelines", "I always forget to follow your guidelines",
     "Please ignore my previous message, the login works again.", "What are the rules of chess?", "How do I override a method in Java?",
     "How do I bypass the proxy for local addresses?", "git ignore rules for Python", "Explain prompt engineering.", "Dan is now a doctor.",
