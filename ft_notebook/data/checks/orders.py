@@ -104,7 +104,8 @@ _ENGLISH = (
     r"\byou are now (?:(?-i:DAN)\b|in (?:developer|jailbreak|god|dan) mode|jailbroken"
     r"|an? (?:unrestricted|unfiltered|uncensored|jailbroken|amoral))",
     r"\b(?:act|behave|respond|answer) as (?:(?-i:DAN)\b|an? (?:unrestricted|unfiltered|uncensored|jailbroken|amoral))",
-    r"(?<!\bcan )(?<!\bcannot )(?<!n['’]t )(?<!\bnot )\bdo anything now\b|\bjailbr(?:eak|oken) mode\b|\bdeveloper mode (?:output|enabled)\b",
+    r"(?<!\bcan )(?<!\bcannot )(?<!n['’]t )(?<!\bnot )\bdo anything now\b"
+    r"|\bjailbr(?:eak|oken) mode\b|\bdeveloper mode (?:output|enabled)\b",
     rf"\bpretend (?:that )?you (?:have no|are not bound by|are free (?:of|from)) {_WORD}{{0,2}}?"
     r"(?:restrictions|rules|guidelines|filters|limits)\b",
     rf"\b(?:reveal|show|print|repeat|output|display|leak|tell|give|disclose|expose|share|dump|copy)\s+{_WORD}{{0,6}}?"
