@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import TypeVar
 
-from ft_notebook.data.checks.finding import Finding, ranked
+from ft_notebook.data.checks.finding import Finding, blocking, ranked
 from ft_notebook.data.checks.subject import NOTHING_EXPECTED, Record, Subject, records_of
 from ft_notebook.data.detect import Shape, find_shape
 from ft_notebook.data.examples import Example
@@ -20,6 +21,7 @@ from ft_notebook.plugins import guarded, registry
 from ft_notebook.recipe.names import did_you_mean, quoted
 from ft_notebook.recipe.schema import DataSection, ExpectSection
 
+T = TypeVar("T")
 Told = Callable[[str, int, int], None]
 """Called with the name of the check at work, what it has done and its total. What it raises ends the inspection."""
 
@@ -37,7 +39,7 @@ class Inspected:
 
     @property
     def is_blocked(self) -> bool:
-        return any(finding.severity == "blocks" for finding in self.findings)
+        return bool(blocking(self.findings))
 
 
 def inspect_data(section: DataSection, objects: Mapping[str, object] | None = None, *,
@@ -87,6 +89,11 @@ def run_checks(subject: Subject, *, only: Collection[str] = (), told: Told | Non
 def records_of_examples(examples: Sequence[Example]) -> list[Record]:
     """Records of examples whose columns are gone."""
     return [Record(example.row, {}, example.content) for example in examples]
+
+
+def evenly(rows: Sequence[T], most: int) -> Sequence[T]:
+    """At most so many of them, evenly spread; the first is among them."""
+    return rows[::max(1, -(-len(rows) // most))]
 
 
 def _checked(name: str, found: object) -> Sequence[Finding]:

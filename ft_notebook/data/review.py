@@ -21,6 +21,7 @@ from ft_notebook.errors import DataError
 from ft_notebook.recipe.names import did_you_mean, quoted
 from ft_notebook.store.datasets import check_dataset_name, current_user
 from ft_notebook.store.durable import AppendLog
+from ft_notebook.store.lines import complete_lines
 from ft_notebook.store.paths import store_root
 
 MAX_VERDICTS = 9          # as many as there are digits on a keyboard
@@ -150,18 +151,10 @@ class ReviewQueue:
 
     def _read(self) -> None:
         """Take in the lines that were added since, by whatever process."""
-        try:
-            file = self.path.open("rb")
-        except FileNotFoundError:
-            return
-        with file:
-            file.seek(self._offset)
-            for line in file:
-                if not line.endswith(b"\n"):
-                    return   # being written, or cut off
-                self._take(line, self._lines + 1)
-                self._offset += len(line)
-                self._lines += 1
+        for line in complete_lines(self.path, self._offset):
+            self._take(line, self._lines + 1)
+            self._offset += len(line)
+            self._lines += 1
 
     def _take(self, line: bytes, number: int) -> None:
         try:

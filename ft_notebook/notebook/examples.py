@@ -13,6 +13,7 @@ from typing import Any, overload
 from ft_notebook.data.tokens import token_texts
 from ft_notebook.errors import RunError
 from ft_notebook.notebook.cards import tokens_card
+from ft_notebook.store.lines import complete_lines
 from ft_notebook.store.runs import RunFolder
 from ft_notebook.views.text import visible
 
@@ -90,16 +91,11 @@ class Examples(Sequence[TokenizedExample]):
         return f"{count} examples of {self._folder.name}; examples[0] shows the first" if count else _BEING_PREPARED
 
     def _scan(self) -> None:
-        path = self._folder.path / ENCODED
-        if not path.exists() or not (self._folder.path / TOKENIZER).exists():
+        if not (self._folder.path / TOKENIZER).exists():
             return
-        with path.open("rb") as file:
-            file.seek(self._scanned)
-            for line in file:
-                if not line.endswith(b"\n"):
-                    return
-                self._offsets.append(self._scanned)
-                self._scanned += len(line)
+        for line in complete_lines(self._folder.path / ENCODED, self._scanned):
+            self._offsets.append(self._scanned)
+            self._scanned += len(line)
 
     def _read(self, offset: int) -> TokenizedExample:
         with (self._folder.path / ENCODED).open("rb") as file:

@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from ft_notebook.data.browse import Browser
-from ft_notebook.data.checks.finding import Finding, counted, ranked
+from ft_notebook.data.checks.finding import Finding, blocking, counted, ranked
 from ft_notebook.data.checks.subject import Record, Subject
 from ft_notebook.data.checks.tokens import token_findings
 from ft_notebook.data.examples import example_from_json
-from ft_notebook.data.inspection import Inspected, Told, inspect_data, records_of_examples, run_checks
+from ft_notebook.data.inspection import Inspected, Told, evenly, inspect_data, records_of_examples, run_checks
 from ft_notebook.data.mending import steps_to_mend
 from ft_notebook.data.source import Row, Table, rows_phrase
 from ft_notebook.data.versions import make_version, name_for
@@ -102,8 +102,7 @@ class Inspection:
     @property
     def is_blocked(self) -> bool:
         """Whether a run would refuse these rows."""
-        return any(finding.severity == "blocks" and finding.check not in self.recipe.expect.accept
-                   for finding in self.findings)
+        return bool(blocking(self.findings, self.recipe.expect.accept))
 
     @cached_property
     def numbers(self) -> dict[str, Any]:
@@ -245,10 +244,9 @@ class Inspection:
         return {record.row: record for record in self.records}
 
     @cached_property
-    def _sample(self) -> list[Record]:
+    def _sample(self) -> Sequence[Record]:
         """The records whose tokens are counted."""
-        examples = self._inspected.subject.examples
-        return examples[::max(1, -(-len(examples) // MOST_COUNTED))]
+        return evenly(self._inspected.subject.examples, MOST_COUNTED)
 
     @cached_property
     def _counts(self) -> dict[str, Any] | None:

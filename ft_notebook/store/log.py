@@ -28,6 +28,7 @@ from ft_notebook.events import (
     parse_event,
 )
 from ft_notebook.store.durable import AppendLog
+from ft_notebook.store.lines import complete_lines
 
 ANY = "*"
 """Stands for whatever type in `last_events`."""
@@ -90,19 +91,11 @@ class LogReader:
 
     def read(self) -> Iterator[Event]:
         """The events that became complete since the last call, those up to `after` left out."""
-        try:
-            file = self._path.open("rb")
-        except FileNotFoundError:
-            return
-        with file:
-            file.seek(self._offset)
-            for line in file:
-                if not line.endswith(b"\n"):
-                    return
-                self._offset += len(line)
-                self._line_number += 1
-                if self._line_number > self._after:
-                    yield _parse(line, self._line_number)
+        for line in complete_lines(self._path, self._offset):
+            self._offset += len(line)
+            self._line_number += 1
+            if self._line_number > self._after:
+                yield _parse(line, self._line_number)
 
 
 def last_events(path: Path, types: Collection[str], *, also: Collection[str] = (),

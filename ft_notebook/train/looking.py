@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 
-from ft_notebook.data.checks.finding import Finding
-from ft_notebook.data.examples import Example
-from ft_notebook.data.inspection import inspect_examples
+from ft_notebook.data.checks.finding import Finding, blocking
+from ft_notebook.data.inspection import evenly, inspect_examples
 from ft_notebook.data.source import rows_phrase
 from ft_notebook.errors import DataError
 from ft_notebook.events import Event, MessageEvent
@@ -24,7 +23,7 @@ def look_over(data: EncodedData, expect: ExpectSection, *, say: Callable[[Event]
 
     give_way: called again and again; what it raises ends the look.
     """
-    train, heldout = _some(data.train), _some(data.heldout)
+    train, heldout = evenly(data.train, MOST_LOOKED_AT), evenly(data.heldout, MOST_LOOKED_AT)
     findings, problems = inspect_examples(train, heldout, expect, told=lambda name, done, total: give_way())
     refuse_blocked(findings, expect.accept)
     for problem in problems:
@@ -40,18 +39,13 @@ def look_over(data: EncodedData, expect: ExpectSection, *, say: Callable[[Event]
 
 def refuse_blocked(findings: Sequence[Finding], accepted: Collection[str]) -> None:
     """Raise DataError for the first finding that blocks and is not accepted."""
-    blocking = [finding for finding in findings if finding.severity == "blocks" and finding.check not in accepted]
-    if blocking:
-        first = blocking[0]
-        more = f" (and {len(blocking) - 1} more findings)" if len(blocking) > 1 else ""
+    found = blocking(findings, accepted)
+    if found:
+        first = found[0]
+        more = f" (and {len(found) - 1} more findings)" if len(found) > 1 else ""
         raise DataError(f"{_spoken(first)}{more}. {first.explanation} `%inspect` shows the rows; to train all the same "
                         f"write `expect: {{accept: [{first.check}]}}`.", rows=first.rows)
 
 
 def _spoken(finding: Finding) -> str:
     return f"{finding.message} ({rows_phrase(finding.rows)})" if finding.rows else finding.message
-
-
-def _some(examples: Sequence[Example]) -> Sequence[Example]:
-    stride = max(1, -(-len(examples) // MOST_LOOKED_AT))
-    return examples[::stride]

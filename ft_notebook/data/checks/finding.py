@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -53,6 +53,11 @@ class Finding:
 def ranked(findings: Sequence[Finding]) -> list[Finding]:
     """Worst first; among equals those with more rows, then in the given order."""
     return sorted(findings, key=lambda each: (SEVERITIES.index(each.severity), -len(each.rows)))
+
+
+def blocking(findings: Sequence[Finding], accepted: Collection[str] = ()) -> list[Finding]:
+    """Those that keep the data from being trained on. accepted: names of checks whose findings do not."""
+    return [finding for finding in findings if finding.severity == "blocks" and finding.check not in accepted]
 
 
 def counted(count: int, noun: str, plural: str | None = None) -> str:
