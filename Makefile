@@ -21,7 +21,7 @@ $(INSTALLED): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	touch $@
 
-# Executes the first demo notebook with the embedded model; leaves build/demo/.
+# Executes the first demo notebook with the embedded model, evaluation and all; leaves build/demo/.
 demo: install
 	$(BIN)/python demo_notebooks/execute.py 01_first_run
 
@@ -36,8 +36,9 @@ check: install
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+# A process for each core, at most four; the tests of one file stay together.
 test: install check
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile
 
 # The crash and resume tests in full, and reloads and kernel restarts; writes docs/results/soak.md and live_soak.md.
 soak: install
@@ -51,6 +52,7 @@ results: install
 	$(BIN)/python benchmarks/live_view.py
 	$(BIN)/python -m benchmarks.memory_plan
 	$(BIN)/python -m benchmarks.generation
+	$(BIN)/python -m benchmarks.evaluation_time
 
 # A training step on the CPU against its peers, and how its cost grows; hours. Writes docs/results/cpu_step.md.
 cpu-step: install

@@ -3,7 +3,7 @@
     python -m benchmarks.interval_coverage        writes docs/results/interval_coverage.md; minutes, on one core
 
 Samples are drawn from distributions whose true figures are known. `compare` is what a run's report shows;
-`contenders` is what several contenders are compared by.
+`contenders` is what several contenders are compared by; `interval_evaluation` has what an evaluation says besides.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks import interval_evaluation
 from benchmarks import interval_settings as settings
 from benchmarks.interval_page import Row, page
 from ft_notebook.evaluate.compare import MetricComparison, compare, compare_losses
@@ -186,7 +187,9 @@ def alarms(effort: Effort) -> Iterator[Row]:
         old, new = settings.macro_f1_alarms(n, simulations=2 * len(effort.rounds(n)), resamples=effort.resamples)
         yield Row("macro-F1, three labels (randomization)", n, old, new)
 
-COVERAGE: tuple[Callable[[Effort], Iterator[Row]], ...] = (shares, paired_hits, figures, macro_f1, corpora, losses)
+COVERAGE: tuple[Callable[[Effort], Iterator[Row]], ...] = (
+    shares, paired_hits, figures, macro_f1, corpora, losses, *interval_evaluation.COVERAGE)
+ALARMS: tuple[Callable[[Effort], Iterator[Row]], ...] = (alarms, interval_evaluation.evaluation_alarms)
 
 
 def _compared(base: Figures, tuned: Figures, effort: Effort, seed: int) -> MetricComparison:
@@ -240,7 +243,8 @@ def main() -> int:
     for part in COVERAGE:
         coverage += list(part(effort))
         print(f"{part.__name__} done", flush=True)
-    text = page(coverage, list(alarms(effort)), simulations=effort.simulations, resamples=effort.resamples)
+    found = [row for part in ALARMS for row in part(effort)]
+    text = page(coverage, found, simulations=effort.simulations, resamples=effort.resamples)
     PAGE.write_text(text, encoding="utf-8")
     return 0
 

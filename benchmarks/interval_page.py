@@ -11,7 +11,7 @@ from benchmarks.about import about_machine
 LOW, HIGH = 0.93, 0.97
 MOST_ALARMS = 0.05
 MET = 60  # examples from which the product promises something
-WAYS = ("compare", "contenders")
+WAYS = ("compare", "contenders", "evaluation")
 
 
 @dataclass(frozen=True)
@@ -22,6 +22,7 @@ class Row:
     n: int
     compare: float | None
     contenders: float | None
+    evaluation: float | None = None
 
 
 def page(coverage: Sequence[Row], alarms: Sequence[Row], *, simulations: int, resamples: int) -> str:
@@ -32,7 +33,8 @@ def page(coverage: Sequence[Row], alarms: Sequence[Row], *, simulations: int, re
     return "\n".join([
         "# Intervals and paired tests, by simulation", "",
         "Written by `python -m benchmarks.interval_coverage`. `compare` is what a run's report shows, `contenders` "
-        f"what several contenders are compared by. {simulations} simulations a line (half of that at 300 examples) of "
+        "what several contenders are compared by, `evaluation` what an evaluation says besides of calibration, slices "
+        f"and the gap to training. {simulations} simulations a line (half of that at 300 examples) of "
         f"{resamples} resamples each, seeded by the number of examples and of the simulation; a share is known to "
         "about half a point. Shares by Wilson's and the score test's intervals, and McNemar's alarms, are exact sums. "
         f"{about['machine']}; {versions}.", "",

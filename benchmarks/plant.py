@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import string
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 Row = dict[str, Any]
@@ -40,6 +40,15 @@ def cut(row: Row, draw: random.Random) -> Row:
     words = str(row["completion"]).split()
     kept = words[: max(2, round(len(words) * draw.uniform(0.4, 0.8)))]
     return {**row, "completion": " ".join(kept).rstrip(".,;:!?)")}
+
+
+def mislabelled(answer: str, answers: Sequence[str], field: int | None, draw: random.Random) -> str:
+    """Three labels with another one of a field in place of theirs, or, without a field, those of another subject."""
+    parts, others = answer.split(", "), [other.split(", ") for other in answers]
+    if field is None:
+        return ", ".join(draw.choice([other for other in others if other[:2] != parts[:2]]))
+    parts[field] = draw.choice(sorted({other[field] for other in others} - {parts[field]}))
+    return ", ".join(parts)
 
 
 def copied(row: Row, draw: random.Random) -> Row:

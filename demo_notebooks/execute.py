@@ -70,6 +70,7 @@ def summarise(name: str, *, seconds: float) -> dict[str, Any]:
         "metrics": {metric.name: {"base": metric.base, "tuned": metric.tuned, "low": metric.low, "high": metric.high}
                     for metric in [*report.metrics, report.loss, report.perplexity] if metric is not None},
         "verdict": report.verdict,
+        "evaluation": run.evaluation.verdict if run.evaluation else "",
     }
 
 
@@ -84,6 +85,8 @@ def show(summary: dict[str, Any]) -> None:
         print(f"{name:18}{figures['base'] * scale:>8.1f}{unit}{figures['tuned'] * scale:>8.1f}{unit}"
               f"   {change:+.1f} ({low} to {high})")
     print(f"\n{summary['verdict']}")
+    if summary["evaluation"]:
+        print(summary["evaluation"])
     print(f"{summary['seconds']:.0f} s in all, {summary['tokens_per_s']:.0f} tokens/s, "
           f"peak {summary['peak_mb']:,} MB in the worker. See {BUILD.relative_to(HERE.parent)}/")
 

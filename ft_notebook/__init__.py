@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from ft_notebook.errors import DataError, FtError, ModelError, RecipeError, RunError, UserError
     from ft_notebook.notebook.comparison import compare
     from ft_notebook.notebook.doctor import doctor
+    from ft_notebook.notebook.evaluating import Evaluated, evaluate
     from ft_notebook.notebook.inspection import Inspection, inspect
     from ft_notebook.notebook.launch import finetune
     from ft_notebook.notebook.run import Run, load_run, runs
@@ -25,14 +26,16 @@ if TYPE_CHECKING:
 
     __version__: str
 
-__all__ = ["DataError", "FtError", "Inspection", "ModelError", "RecipeError", "Run", "RunError", "UserError",
-           "__version__", "compare", "diff", "doctor", "finetune", "inspect", "load_ipython_extension", "load_run",
-           "runs"]
+__all__ = ["DataError", "Evaluated", "FtError", "Inspection", "ModelError", "RecipeError", "Run", "RunError",
+           "UserError", "__version__", "compare", "diff", "doctor", "evaluate", "finetune", "inspect",
+           "load_ipython_extension", "load_run", "runs"]
 
 _HOMES = {
     "compare": "ft_notebook.notebook.comparison",
     "diff": "ft_notebook.notebook.version_card",
     "doctor": "ft_notebook.notebook.doctor",
+    "Evaluated": "ft_notebook.notebook.evaluating",
+    "evaluate": "ft_notebook.notebook.evaluating",
     "finetune": "ft_notebook.notebook.launch",
     "Inspection": "ft_notebook.notebook.inspection",
     "inspect": "ft_notebook.notebook.inspection",

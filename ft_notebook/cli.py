@@ -24,6 +24,7 @@ from ft_notebook.views.text import visible
 
 DONE, RUN_FAILED, USER_ERROR = 0, 1, 2
 BLOCKED = 1
+GATE_FAILED = 1
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -112,6 +113,17 @@ def _inspect(given: argparse.Namespace) -> int:
     return BLOCKED if inspection.is_blocked else DONE
 
 
+def _evaluate(given: argparse.Namespace) -> int:
+    from ft_notebook.notebook.evaluating import evaluate
+
+    over = Path(given.recipe).read_text(encoding="utf-8") if given.recipe else None
+    evaluated = evaluate(given.run, given.data, recipe=over, objects={})
+    for report in given.report or ():
+        _say(evaluated.save(report))
+    _answer(given, evaluated.to_dict(), evaluated.text())
+    return DONE if evaluated.is_passed else GATE_FAILED
+
+
 def _tell_check(name: str, done: int, total: int) -> None:
     """One line that is written over, where somebody looks at it."""
     if sys.stderr.isatty():
@@ -188,6 +200,13 @@ def _parser() -> argparse.ArgumentParser:
                            help="also write the report, as .html or .json; may be repeated")
     inspected.add_argument("--check", metavar="NAME", action="append",
                            help="run this check only; may be repeated")
+    evaluated = add("evaluate", "Hold a run against prompts, and see what it forgot; status 1 if a gate fails.",
+                    _evaluate)
+    evaluated.add_argument("run", metavar="RUN")
+    evaluated.add_argument("--data", metavar="FILE", help="what to evaluate on; the held-out examples by default")
+    evaluated.add_argument("--recipe", metavar="RECIPE.yaml", help="sections that go over the run's recipe")
+    evaluated.add_argument("--report", metavar="OUT", action="append",
+                           help="also write the evaluation, as .html, .json or .md; may be repeated")
     add("runs", "List all runs, newest first.", _runs)
     add("doctor", "Say what this environment can and cannot do.", _doctor)
     add("show", "Show a run.", _show).add_argument("run", metavar="RUN")

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from ft_notebook.data.checks.subject import Progress, Subject
     from ft_notebook.data.examples import Content, EncodedExample, Example
     from ft_notebook.data.source import Row, Table
+    from ft_notebook.evaluate.evaluation import Evaluation
+    from ft_notebook.evaluate.gate_measures import GateFigure
     from ft_notebook.events import Event
     from ft_notebook.recipe.schema import DataSection, MethodSection
 
@@ -114,6 +116,22 @@ class Metric(Protocol):
 
 
 @runtime_checkable
+class GateMeasure(Protocol):
+    """Finds a figure of an evaluation that a gate holds against a number."""
+
+    name: str
+    """In a recipe, where spaces may be written for "_"."""
+    title: str
+    """At the start of a sentence."""
+    is_higher_better: bool
+    is_share: bool | None
+    """In [0, 1], written as 0.8 or 80 %; None if that depends on the metric."""
+
+    def measure(self, evaluation: Evaluation) -> GateFigure | None:
+        """None where the evaluation has no such figure."""
+
+
+@runtime_checkable
 class EventSink(Protocol):
     """Is told every event of a run, in the worker, after the event is in the log."""
 
@@ -171,6 +189,11 @@ def objectives() -> Sequence[Objective]:  # type: ignore[empty-body]
 @hookspec
 def metrics() -> Sequence[Metric]:  # type: ignore[empty-body]
     """Values of `evaluate: {metrics: [...]}` in a recipe."""
+
+
+@hookspec
+def gate_measures() -> Sequence[GateMeasure]:  # type: ignore[empty-body]
+    """What a recipe's gates can be set on, besides metrics and what an evaluation always measures."""
 
 
 @hookspec

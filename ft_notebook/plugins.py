@@ -21,7 +21,7 @@ from ft_notebook.errors import FtError, PluginError, UserError
 from ft_notebook.plugin_shape import describe, fault_of
 from ft_notebook.recipe.names import did_you_mean, quoted
 
-Kind = Literal["source", "format", "check", "method", "objective", "metric", "sink", "kernel"]
+Kind = Literal["source", "format", "check", "method", "objective", "metric", "gate", "sink", "kernel"]
 
 GROUP = "ft_notebook"
 BUILTINS = (
@@ -37,6 +37,7 @@ HOOKS: Mapping[Kind, tuple[str, type]] = {
     "method": ("methods", hooks.Method),
     "objective": ("objectives", hooks.Objective),
     "metric": ("metrics", hooks.Metric),
+    "gate": ("gate_measures", hooks.GateMeasure),
     "sink": ("event_sinks", hooks.EventSink),
     "kernel": ("kernels", hooks.Kernel),
 }
@@ -85,6 +86,9 @@ class Registry:
 
     def metrics(self) -> dict[str, hooks.Metric]:
         return cast(dict[str, hooks.Metric], dict(self._objects["metric"]))
+
+    def gates(self) -> dict[str, hooks.GateMeasure]:
+        return cast(dict[str, hooks.GateMeasure], dict(self._objects["gate"]))
 
     def sinks(self) -> dict[str, hooks.EventSink]:
         return cast(dict[str, hooks.EventSink], dict(self._objects["sink"]))

@@ -15,10 +15,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ft_notebook.data.browse_columns import Column, readable
+from ft_notebook.data.browse_columns import Column, Loaded, readable
 from ft_notebook.data.browse_edits import Edits
 from ft_notebook.data.browse_filters import Condition, Rows, Sort, as_number, column_of, where
-from ft_notebook.data.browse_open import Loaded, connect, load_file, load_frame, load_table
+from ft_notebook.data.browse_open import connect, load_file, load_frame, load_table
 from ft_notebook.data.browse_summary import Summary, summarize
 from ft_notebook.data.files import path_exists
 from ft_notebook.data.memory import ObjectSource
@@ -83,6 +83,11 @@ class Browser:
         except BaseException:
             _close(connection, folder)
             raise
+
+    @property
+    def is_counted(self) -> bool:
+        """Whether rows are numbered from 1 on by their place in the data."""
+        return self._loaded.is_counted
 
     def close(self) -> None:
         """Give memory and temporary files back; the browser answers no more."""
@@ -175,7 +180,7 @@ class Browser:
         return f"ORDER BY {value} {way} NULLS LAST, data.rowid"
 
     def _where(self, conditions: Sequence[Condition]) -> tuple[str, list[Any]]:
-        return where(conditions, self.columns(), self._loaded.number, self.edits.rows)
+        return where(conditions, self.columns(), self._loaded.number, self.edits.rows, is_edited=self.edits.has_edits)
 
     def _page_row(self, cells: Sequence[Any]) -> PageRow:
         number, *texts = cells

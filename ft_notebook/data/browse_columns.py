@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -15,10 +16,12 @@ from ft_notebook.data.readers import parse_json
 from ft_notebook.errors import DataError
 from ft_notebook.recipe.names import quoted
 
+BY_POSITION = "(data.rowid + 1)"
 Kind = Literal["text", "number", "boolean", "nested"]
 _NOUNS: dict[Kind, str] = {
     "text": "texts", "number": "numbers", "boolean": "true or false", "nested": "lists or objects",
 }
+_NUMBERS = re.compile(r"U?(TINY|SMALL|BIG|HUGE)?INT(EGER)?\b|FLOAT|DOUBLE|DECIMAL|REAL")
 
 
 @dataclass(frozen=True)
@@ -35,6 +38,19 @@ class Column:
     def sql(self) -> str:
         """Its name in SQL."""
         return f"c{self.index}"
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """The table `data` of a connection. `number` is the number of a row in SQL."""
+
+    columns: tuple[Column, ...]
+    number: str = BY_POSITION
+
+    @property
+    def is_counted(self) -> bool:
+        """Whether a row's number is its place."""
+        return self.number == BY_POSITION
 
 
 def cell_text(value: object) -> str | None:
@@ -63,6 +79,15 @@ def kind_of(values: Iterable[object]) -> Kind:
         else:
             found.add("nested" if issubclass(cls, (Mapping, list, tuple)) else "text")
     return found.pop() if len(found) == 1 else "text"
+
+
+def kind_of_type(name: str) -> Kind:
+    """The kind of a column of this type of DuckDB."""
+    if name.endswith("]") or name.startswith(("STRUCT", "MAP", "UNION", "JSON")):
+        return "nested"
+    if name == "BOOLEAN":
+        return "boolean"
+    return "number" if _NUMBERS.match(name) else "text"
 
 
 def cell_value(column: Column, text: str | None) -> Any:

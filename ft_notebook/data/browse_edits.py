@@ -118,6 +118,10 @@ class Edits:
         return {column.name: self._originals[column.index][row] for column in self._columns.values()
                 if row in self._entries.get(column.index, {})}
 
+    def has_edits(self, column: Column) -> bool:
+        """Whether any cell of a column was changed."""
+        return bool(self._entries.get(column.index))
+
     def steps(self) -> list[Step]:
         """What makes a new version of it: new values first, then the rows that are left out."""
         dropped = self._entries["drop"]

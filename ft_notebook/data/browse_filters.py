@@ -16,6 +16,8 @@ from ft_notebook.recipe.names import did_you_mean, quoted
 
 Mark = Literal["flagged", "noted", "edited", "dropped"]
 MARKS: tuple[Mark, ...] = ("flagged", "noted", "edited", "dropped")
+_LETTERS_OF = {"number": frozenset("0123456789+-._einfatyx \t\r\n\v\f"), "boolean": frozenset("truefals")}
+"""All characters that such a column may hold, in small letters: a search for others passes it by."""
 
 
 @dataclass(frozen=True)
@@ -115,15 +117,25 @@ def condition_from_dict(values: object) -> Condition:
 
 
 def where(conditions: Sequence[Condition], columns: Sequence[Column], number: str,
-          marked: Callable[[Mark], Sequence[int]]) -> tuple[str, list[Any]]:
-    """All conditions as SQL with its parameters. `number` is a row's number there. Raises DataError on no column."""
+          marked: Callable[[Mark], Sequence[int]], *,
+          is_edited: Callable[[Column], bool] = lambda column: False) -> tuple[str, list[Any]]:
+    """All conditions as SQL with its parameters. `number` is a row's number there. Raises DataError on no column.
+
+    is_edited: whether a column holds what a user wrote, which may be other than the rest of it.
+    """
+    searched = [column for column in columns if is_edited(column) or column.kind not in _LETTERS_OF]
     parts: list[str] = []
     values: list[Any] = []
     by_name = {column.name: column for column in columns}
     for condition in conditions:
         if isinstance(condition, Marked):
             condition = Rows(tuple(marked(condition.mark)))
-        part, bound = _sql(condition, columns, by_name, number)
+        if isinstance(condition, Contains) and condition.column is None:
+            letters = set(condition.text.lower())
+            held = [column for column in columns if column in searched or letters <= _LETTERS_OF[column.kind]]
+            part, bound = _contains(condition.text, held)
+        else:
+            part, bound = _sql(condition, by_name, number)
         parts.append(part)
         values += bound
     return " AND ".join(parts) or "true", values
@@ -142,16 +154,20 @@ def as_number(column: Column) -> str:
     return f"CASE WHEN isfinite({value}) THEN {value} END"
 
 
-def _sql(condition: Condition, columns: Sequence[Column], by_name: Mapping[str, Column],
-         number: str) -> tuple[str, list[Any]]:
+def _contains(text: str, columns: Sequence[Column]) -> tuple[str, list[Any]]:
+    has_wildcard = "%" in text or "_" in text
+    how = "contains(lower({}), lower(?))" if has_wildcard else "{} ILIKE ?"     # which takes half the time
+    parts = [how.format(column.sql) for column in columns]
+    return f"({' OR '.join(parts) or 'false'})", [text if has_wildcard else f"%{text}%"] * len(parts)
+
+
+def _sql(condition: Condition, by_name: Mapping[str, Column], number: str) -> tuple[str, list[Any]]:
     if isinstance(condition, Rows):
         return f"{number} IN (SELECT unnest(?::BIGINT[]))", [list(condition.rows)]
-    if isinstance(condition, Contains):
-        chosen = columns if condition.column is None else [column_of(condition.column, by_name)]
-        parts = [f"contains(lower({column.sql}), lower(?))" for column in chosen]
-        return f"({' OR '.join(parts) or 'false'})", [condition.text] * len(parts)
     assert not isinstance(condition, Marked)
-    column = column_of(condition.column, by_name)
+    column = column_of(condition.column or "", by_name)
+    if isinstance(condition, Contains):
+        return _contains(condition.text, [column])
     if isinstance(condition, Is):
         condition = OneOf(condition.column, (condition.value,))
     if isinstance(condition, OneOf):

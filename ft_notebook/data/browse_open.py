@@ -9,14 +9,13 @@ from __future__ import annotations
 
 import csv
 import glob
-import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ft_notebook import machine
-from ft_notebook.data.browse_columns import Column, Kind, cell_text, kind_of
+from ft_notebook.data.browse_columns import BY_POSITION, Column, Kind, Loaded, cell_text, kind_of, kind_of_type
+from ft_notebook.data.browse_jsonl import load_jsonl
 from ft_notebook.data.delimited import read_csv, read_tsv
 from ft_notebook.data.source import Table, TableBuilder
 from ft_notebook.data.textfiles import text_lines
@@ -24,21 +23,8 @@ from ft_notebook.errors import DataError
 
 MEMORY_BYTES = 2**30            # beyond it DuckDB writes to its temporary folder
 ROW_NUMBER = "__row__"          # the column of a version that holds the numbers of rows
-_BY_POSITION = "(data.rowid + 1)"
 _SAMPLE_ROWS = 20_000
-_UNSURE = {"JSON", '"NULL"'}     # types of columns with values of several kinds, or none yet
-_MANY_SETS = 10_000             # of keys that rows have; beyond it the data have no columns to speak of
-_LINES = "format = 'newline_delimited', records = 'true'"
-_NUMBERS = re.compile(r"U?(TINY|SMALL|BIG|HUGE)?INT(EGER)?\b|FLOAT|DOUBLE|DECIMAL|REAL")
 _DELIMITERS = {",": "','", "\t": "'\t'", ";": "';'"}
-
-
-@dataclass(frozen=True)
-class Loaded:
-    """The table `data` of a connection. `number` is the number of a row in SQL."""
-
-    columns: tuple[Column, ...]
-    number: str = _BY_POSITION
 
 
 def connect(folder: Path) -> Any:
@@ -110,7 +96,7 @@ def _arrived(connection: Any, columns: list[Column], arrays: list[Any], numbers:
     cells = [f"{column.sql}::VARCHAR AS {column.sql}" for column in columns]
     connection.execute(f"CREATE TABLE data AS SELECT {', '.join([*cells, 'n'])} FROM arriving")
     connection.unregister("arriving")
-    return Loaded(tuple(columns), _BY_POSITION if is_counted else "data.n")
+    return Loaded(tuple(columns), BY_POSITION if is_counted else "data.n")
 
 
 def _plain_array(series: Any) -> Any | None:
@@ -143,32 +129,6 @@ def _values(series: Any) -> list[Any]:
     return [None if pd.api.types.is_scalar(cell) and pd.isna(cell) else cell for cell in cells]
 
 
-def _read_jsonl(connection: Any, path: Path) -> Loaded | None:
-    found = connection.execute("SELECT DISTINCT json_keys(json) FROM read_ndjson_objects(?) LIMIT ?",
-                               [str(path), _MANY_SETS]).fetchall()
-    names = {key for keys, in found for key in keys}
-    if len(found) == _MANY_SETS or any(len(set(keys)) < len(keys) for keys, in found):
-        return None
-    # The first rows tell the types; all of them are asked where that is not enough, which takes one core a while.
-    looks = _look(connection, path, rows=_SAMPLE_ROWS)
-    if {name for name, _ in looks} != names or any(kind in _UNSURE for _, kind in looks):
-        looks = _look(connection, path, rows=-1)
-    if {name for name, _ in looks} != names:
-        return None                     # keys that differ in capitals only are given other names
-    columns = [Column(name, _kind_of_type(kind), index) for index, (name, kind) in enumerate(looks)]
-    texts = ", ".join(f"{_identifier(name)}: 'VARCHAR'" for name, _ in looks)
-    connection.execute(f"CREATE TABLE data AS SELECT * FROM read_json(?, {_LINES}, columns = {{{texts}}}) "
-                       f"AS t({', '.join(column.sql for column in columns)})", [str(path)])
-    return Loaded(tuple(_seen(connection, column) for column in columns))
-
-
-def _look(connection: Any, path: Path, *, rows: int) -> list[tuple[str, str]]:
-    """The keys of so many objects in order of appearance (-1: all), each with its type."""
-    looks = connection.execute(f"SELECT * FROM read_json(?, {_LINES}, sample_size = {rows}, maximum_depth = 2, "
-                               "map_inference_threshold = -1) LIMIT 0", [str(path)]).description
-    return [(look[0], str(look[1])) for look in looks]
-
-
 def _read_delimited(connection: Any, path: Path) -> Loaded | None:
     is_tabbed = path.suffix.lower() == ".tsv"
     builder = TableBuilder(limit=1)
@@ -198,7 +158,7 @@ def _read_parquet(connection: Any, path: Path) -> Loaded | None:
         return None
     columns: list[Column] = []
     cells: list[str] = []
-    for place, (name, kind) in enumerate(zip(names, map(_kind_of_type, types), strict=True)):
+    for place, (name, kind) in enumerate(zip(names, map(kind_of_type, types), strict=True)):
         if name == ROW_NUMBER:
             cells.append(f"x{place}::BIGINT AS n")
             continue
@@ -207,33 +167,13 @@ def _read_parquet(connection: Any, path: Path) -> Loaded | None:
         cells.append(f"{f'to_json(x{place})' if kind == 'nested' else f'x{place}'}::VARCHAR AS {column.sql}")
     places = ", ".join(f"x{place}" for place in range(len(names)))
     connection.execute(f"CREATE TABLE data AS SELECT {', '.join(cells)} FROM {source} AS t({places})", [str(path)])
-    return Loaded(tuple(columns), "data.n" if ROW_NUMBER in names else _BY_POSITION)
+    return Loaded(tuple(columns), "data.n" if ROW_NUMBER in names else BY_POSITION)
 
 
 _READERS: dict[str, Callable[[Any, Path], Loaded | None]] = {
-    ".jsonl": _read_jsonl, ".ndjson": _read_jsonl, ".csv": _read_delimited, ".tsv": _read_delimited,
+    ".jsonl": load_jsonl, ".ndjson": load_jsonl, ".csv": _read_delimited, ".tsv": _read_delimited,
     ".parquet": _read_parquet,
 }
-
-
-def _kind_of_type(name: str) -> Kind:
-    if name.endswith("]") or name.startswith(("STRUCT", "MAP", "UNION", "JSON")):
-        return "nested"
-    if name == "BOOLEAN":
-        return "boolean"
-    return "number" if _NUMBERS.match(name) else "text"
-
-
-def _seen(connection: Any, column: Column) -> Column:
-    """What its rows say it is: JSON is also the type of missing values, and a later row may be of another kind."""
-    name = column.sql
-    query = {
-        "text": "SELECT true",
-        "number": f"SELECT count({name}) = count(try_cast({name} AS DOUBLE)) FROM data",
-        "boolean": f"SELECT count({name}) = count(*) FILTER (WHERE {name} IN ('true', 'false')) FROM data",
-        "nested": f"SELECT bool_or(left({name}, 1) IN ('[', '{{')) FROM data",
-    }[column.kind]
-    return column if connection.execute(query).fetchone()[0] else Column(column.name, "text", column.index)
 
 
 def _counted(connection: Any, column: Column) -> Column:
@@ -245,7 +185,3 @@ def _counted(connection: Any, column: Column) -> Column:
         if odd_rows or not some_rows:
             return column
     return Column(column.name, "number", column.index, is_text=True)
-
-
-def _identifier(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from ft_notebook.data.checks.abusive import Abusive
 from ft_notebook.data.checks.columns import Columns
 from ft_notebook.data.checks.conflicts import Conflicts
 from ft_notebook.data.checks.duplicates import Duplicates
@@ -14,6 +15,7 @@ from ft_notebook.data.checks.injection import PromptInjection
 from ft_notebook.data.checks.label_errors import LabelErrors
 from ft_notebook.data.checks.labels import Labels
 from ft_notebook.data.checks.languages import Languages
+from ft_notebook.data.checks.names import Names
 from ft_notebook.data.checks.near_duplicates import NearDuplicates
 from ft_notebook.data.checks.outliers import Outliers
 from ft_notebook.data.checks.outputs import Outputs
@@ -46,7 +48,7 @@ def data_formats() -> Sequence[DataFormat]:
 
 @hookimpl
 def data_checks() -> Sequence[DataCheck]:
-    """The quick ones first, so that something is seen soon."""
+    """The quick ones first, so that something is seen soon; at the end those that look only where they are asked for."""
     return [Turns(), ExpectedFormat(), Size(), Columns(), Duplicates(), Overlap(), Conflicts(), Outputs(),
             PersonalData(), Secrets(), Encoding(), HiddenCharacters(), PromptInjection(), Labels(), Outliers(),
-            Slices(), Languages(), NearDuplicates(), LabelErrors()]
+            Slices(), Languages(), NearDuplicates(), LabelErrors(), Names(), Abusive()]

@@ -69,6 +69,12 @@ class EncodedExample:
         return sum(self.is_trained)
 
 
+def prompt_text(example: Example) -> str:
+    """The last user turn of an example, for showing; plain text as it is."""
+    users = [message.content for message in example.content.messages if message.role == "user"]
+    return users[-1] if users else (example.content.text or "")
+
+
 def with_system(content: Content, system: str | None) -> Content:
     """The conversation with this system message in front, unless it has one; plain text stays as it is."""
     if system is None or not content.messages or content.messages[0].role == "system":

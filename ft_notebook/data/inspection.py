@@ -5,17 +5,18 @@ For the inspector, the command line and a run's worker alike.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TypeVar
+from typing import Any, TypeVar
 
-from ft_notebook.data.checks.finding import Finding, blocking, ranked
+from ft_notebook.data.checks.finding import Finding, Fix, blocking, ranked
 from ft_notebook.data.checks.subject import NOTHING_EXPECTED, Record, Subject, records_of
 from ft_notebook.data.detect import Shape, find_shape
 from ft_notebook.data.examples import Example
 from ft_notebook.data.resolve import read_table
 from ft_notebook.data.source import Table
+from ft_notebook.data.steps import step_from_dict
 from ft_notebook.errors import DataError, PluginError
 from ft_notebook.plugins import guarded, registry
 from ft_notebook.recipe.names import did_you_mean, quoted
@@ -42,6 +43,15 @@ class Inspected:
         return bool(blocking(self.findings))
 
 
+@dataclass(frozen=True)
+class Checked:
+    """One check that has run. `problem`: why it was left out, in a sentence; empty where it was not."""
+
+    check: str
+    findings: Sequence[Finding]
+    problem: str = ""
+
+
 def inspect_data(section: DataSection, objects: Mapping[str, object] | None = None, *,
                  expect: ExpectSection = NOTHING_EXPECTED, against: str = "",
                  only: Collection[str] = (), told: Told | None = None) -> Inspected:
@@ -52,9 +62,9 @@ def inspect_data(section: DataSection, objects: Mapping[str, object] | None = No
     """
     known = objects or {}
     table = read_table(section.source, known, limit=section.limit)
-    test = against or (section.heldout if isinstance(section.heldout, str) else "")
-    others = _subject(read_table(test, known, limit=None), section).records if test else ()
-    subject = replace(_subject(table, section), against=others, expect=expect)
+    test = source_of_test_data(section, against)
+    others = subject_of(read_table(test, known, limit=None), section).records if test else ()
+    subject = replace(subject_of(table, section), against=others, expect=expect)
     findings, problems = run_checks(subject, only=only, told=told)
     return Inspected(table, subject, findings, problems)
 
@@ -68,22 +78,46 @@ def inspect_examples(train: Sequence[Example], heldout: Sequence[Example], expec
 def run_checks(subject: Subject, *, only: Collection[str] = (), told: Told | None = None
                ) -> tuple[list[Finding], list[str]]:
     """Findings, worst first, and a sentence on each check that failed. Raises UserError on a name that is no check."""
+    every = list(each_check(subject, checks_to_run(only), told=told))
+    return (ranked([finding for one in every for finding in one.findings]),
+            [one.problem for one in every if one.problem])
+
+
+def checks_to_run(only: Collection[str] = ()) -> list[str]:
+    """The defaults, or those in `only`, in the order in which they run. Raises DataError on a name that is no check."""
     checks = registry().checks()
     unknown = next((name for name in only if name not in checks), None)
     if unknown is not None:
         raise DataError(f"{quoted(unknown)} is no check.{did_you_mean(unknown, checks)}")
-    findings: list[Finding] = []
-    problems: list[str] = []
-    for name, check in checks.items():
-        if name not in only and (only or not check.is_default):
-            continue
+    return [name for name, check in checks.items() if name in only or (not only and check.is_default)]
+
+
+def each_check(subject: Subject, names: Sequence[str], *, told: Told | None = None) -> Iterator[Checked]:
+    """Run these checks, one after the other, and say of each what it found."""
+    checks = registry().checks()
+    for name in names:
         progress = partial(told, name) if told else _ignore
         try:
-            found = guarded("check", name, check.find, subject, progress)
-            findings += _checked(name, found)
+            done = Checked(name, _checked(name, guarded("check", name, checks[name].find, subject, progress)))
         except PluginError as error:
-            problems.append(f"A check was left out: {error}")
-    return ranked(findings), problems
+            done = Checked(name, (), f"A check was left out: {error}")
+        yield done
+
+
+def source_of_test_data(section: DataSection, against: str) -> str:
+    """Where the test data are: what was named, else the section's own `heldout:`; empty where there are none."""
+    return against or (section.heldout if isinstance(section.heldout, str) else "")
+
+
+def subject_of(table: Table, section: DataSection) -> Subject:
+    """What the checks see of a table. One that has no format is looked at all the same: every row then says why."""
+    try:
+        shape: Shape | None = find_shape(table, section)
+    except DataError as error:
+        records = [Record(row.number, row.values, None, str(error)) for row in table.rows]
+        return Subject(records, table.columns, None)
+    assert shape is not None
+    return Subject(records_of(table, shape, system=section.system), table.columns, shape)
 
 
 def records_of_examples(examples: Sequence[Example]) -> list[Record]:
@@ -96,22 +130,20 @@ def evenly(rows: Sequence[T], most: int) -> Sequence[T]:
     return rows[::max(1, -(-len(rows) // most))]
 
 
+def finding_from_dict(values: Mapping[str, Any]) -> Finding:
+    """Read what `Finding.to_dict` gave."""
+    fix = values["fix"]
+    return Finding(
+        values["check"], values["severity"], values["message"], values["explanation"], tuple(values["row_ids"]),
+        tuple(map(tuple, values["groups"])), {int(row): tuple(found) for row, found in values["spots"].items()},
+        None if fix is None else Fix(fix["label"], tuple(map(step_from_dict, fix["steps"]))))
+
+
 def _checked(name: str, found: object) -> Sequence[Finding]:
     if not isinstance(found, (list, tuple)) or not all(isinstance(each, Finding) for each in found):
         owner = registry().owner("check", name)
         raise PluginError(f"the check {name} of {owner} returned something that is no list of findings")
     return found
-
-
-def _subject(table: Table, section: DataSection) -> Subject:
-    """A table that has no format is looked at all the same; every row of it then says why."""
-    try:
-        shape: Shape | None = find_shape(table, section)
-    except DataError as error:
-        records = [Record(row.number, row.values, None, str(error)) for row in table.rows]
-        return Subject(records, table.columns, None)
-    assert shape is not None
-    return Subject(records_of(table, shape, system=section.system), table.columns, shape)
 
 
 def _ignore(done: int, total: int) -> None:

@@ -95,6 +95,12 @@ def prepare(
     return Prepared(train, heldout, _digest(train, heldout, section, chosen), report)
 
 
+def read_examples(section: DataSection, objects: Mapping[str, object] | None = None) -> tuple[Table, list[Example]]:
+    """All rows of a source and the example in each, without a split. Raises DataError as `prepare` does."""
+    table = read_table(section.source, objects or {}, limit=section.limit)
+    return table, _examples(table, _contents(table, find_shape(table, section), section))
+
+
 def _contents(table: Table, shape: Shape, section: DataSection) -> list[Content]:
     """The content of every row, the section's system message put in front where a row has none."""
     contents: list[Content] = []

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from ft_notebook.evaluate.metrics.labels import canonical_label
+from ft_notebook.evaluate.metrics.labels import canonical_label, label_in
 
 
 @dataclass(frozen=True)
@@ -62,10 +62,11 @@ def confusion(
     else:
         known = list(dict.fromkeys(canonical_label(label) for label in labels))
     index = {label: position for position, label in enumerate(known)}
-    other = len(known)
+    other, labels_known = len(known), frozenset(known)
     counts = [[0] * (other + 1) for _ in range(other + 1)]
     for answer, truth in zip(answers, truths, strict=True):
-        counts[index.get(truth, other)][index.get(canonical_label(answer), other)] += 1
+        said = label_in(answer, labels_known)
+        counts[index.get(truth, other)][other if said is None else index[said]] += 1
     return ConfusionMatrix(
         labels=tuple(names[label] for label in known), counts=tuple(map(tuple, counts)),
         classes=tuple(_class(names[label], position, counts) for position, label in enumerate(known)))

@@ -10,8 +10,8 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from ft_notebook.evaluate.compare import MIN_EXAMPLES
 from ft_notebook.evaluate.contenders import (
+    MIN_EXAMPLES,
     Bounds,
     ContenderComparison,
     ContenderFigure,
@@ -72,7 +72,7 @@ def compare_scores(
     figures = tuple(
         ContenderFigure(name, float(points[i]), *_interval(samples[:, i], float(points[i]), examples, bounds))
         for i, name in enumerate(names))
-    return ContenderComparison(reference, examples, figures, corrected(tested, examples))
+    return ContenderComparison(reference, examples, figures, corrected(tested, examples), bounds is not None)
 
 
 def _exchanged(

@@ -16,12 +16,13 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from ft_notebook.errors import UserError
-from ft_notebook.evaluate.compare import MIN_EXAMPLES
 from ft_notebook.evaluate.intervals import constant_interval
 from ft_notebook.evaluate.mean_intervals import mean_interval, paired_share_interval
 from ft_notebook.evaluate.power import needed_for_hits, needed_for_mean
 from ft_notebook.evaluate.statistics import LEVEL, holm, mcnemar_exact, paired_bootstrap_test
 from ft_notebook.recipe.names import did_you_mean, quoted
+
+MIN_EXAMPLES = 6    # figures that are not 0 or 1 tell nothing of fewer
 
 Bounds = tuple[float | None, float | None]
 """An interval, or None twice where there is too little to say."""
@@ -60,6 +61,7 @@ class ContenderComparison:
     n: int
     figures: tuple[ContenderFigure, ...]
     differences: tuple[ContenderDifference, ...]
+    are_shares: bool         # all figures that were seen lie in [0, 1]
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -97,7 +99,7 @@ def compare_contenders(
     }
     means = tuple(ContenderFigure(name, sum(values) / examples, *_mean_bounds(values, resamples=resamples, seed=seed))
                   for name, values in figures.items())
-    return ContenderComparison(reference, examples, means, corrected(tested, examples))
+    return ContenderComparison(reference, examples, means, corrected(tested, examples), are_shares)
 
 
 def check_contenders(lengths: Mapping[str, int], reference: str) -> int:

@@ -1,7 +1,8 @@
 """Greedy decoding of many prompts at once on a model's own forward pass.
 
 Rows are answered side by side. What all prompts open with is read once; a row leaves when its answer ends, and prompts
-that wait take its place. What is done when depends on the prompts alone, never on time.
+that wait take its place. What is done when depends on the prompts alone, never on time. The logits that choose a token
+also say how probable it was.
 
 Rounding depends on how many rows are multiplied at once. Two tokens whose logits lie closer than that can come out
 either way, so such a row is given up here, for the caller to answer by itself. That experts of a mixture were chosen by
@@ -10,6 +11,7 @@ rounding is not seen.
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -30,8 +32,18 @@ ROUNDING = 2.0**-15
 Twenty times the most that was seen on a model of 135 million weights; one token in a thousand or so is that close.
 """
 
-Ended = list[tuple[int, list[int] | None]]
-"""Index of a prompt and its answer's tokens without the end of turn; None where rounding could have chosen."""
+
+@dataclass(frozen=True)
+class Decoded:
+    """An answer: its tokens without the end of turn, and the log probability of all of them with it."""
+
+    tokens: list[int]
+    log_probability: float      # natural; minus infinity where the logits are no numbers
+    is_ended: bool              # by an end of turn
+
+
+Ended = list[tuple[int, Decoded | None]]
+"""Index of a prompt and its answer; None where rounding could have chosen."""
 
 
 def is_exact(model: Any) -> bool:
@@ -48,6 +60,16 @@ def doubtful(logits_BV: Tensor) -> Tensor:
     best = logits_BV.topk(2, dim=-1).values
     largest = logits_BV.abs().masked_fill(logits_BV.isinf(), 0).amax(dim=-1)
     return ~(best[:, 0] - best[:, 1] > ROUNDING * largest)      # also where something is no number
+
+
+def log_probabilities(logits_BV: Tensor, best_B: Tensor) -> list[float]:
+    """The natural log probability of each row's most probable token, in float32; 0 or less.
+
+    Minus infinity where something is no number.
+    """
+    gaps_BV = logits_BV - logits_BV.gather(-1, best_B[:, None])
+    logs = gaps_BV.exp_().sum(dim=-1).log_().neg_().tolist()
+    return [log if log <= 0 else -math.inf for log in logs]
 
 
 class Decoder:
@@ -116,16 +138,19 @@ class Decoder:
     def _take(self, logits_BV: Tensor, first: int = 0) -> Ended:
         """Add the best token to the rows from `first` on, and let those go that have ended."""
         assert self._slots is not None
-        tokens = logits_BV.float().argmax(dim=-1).tolist()      # in float32, as `generate` compares them
+        logits_BV = logits_BV.float()       # as `generate` compares them
+        best_B = logits_BV.argmax(dim=-1)
+        tokens, logs = best_B.tolist(), log_probabilities(logits_BV, best_B)
         doubts = doubtful(logits_BV).tolist() if self._is_exact else [False] * len(tokens)
         ended: Ended = []
         for number in reversed(range(len(tokens))):     # the last row takes a slot that becomes free
             row, place = self._rows[first + number], first + number
             is_end = tokens[number] in self._ends
+            row.log_probability += logs[number]
             if not is_end:
                 row.new.append(tokens[number])
             if doubts[number] or is_end or len(row.new) == self._budget:
-                ended.append((row.index, None if doubts[number] else row.new))
+                ended.append((row.index, None if doubts[number] else Decoded(row.new, row.log_probability, is_end)))
                 self._slots.drop(place)
                 self._rows[place] = self._rows[-1]
                 self._rows.pop()
@@ -147,6 +172,7 @@ class _Row:
     index: int
     prompt: Sequence[int]
     new: list[int] = field(default_factory=list)
+    log_probability: float = 0.0
 
     @property
     def cached(self) -> int:

@@ -10,15 +10,17 @@ from __future__ import annotations
 import inspect
 import math
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
+from ft_notebook.evaluate.speaking import OnSpoken, Spoken
 from ft_notebook.models.adapters import base_of
 
 if TYPE_CHECKING:
     import torch
 
     from ft_notebook.data.examples import EncodedExample
+    from ft_notebook.evaluate.decoding import Decoded
     from ft_notebook.evaluate.opening import Opening
 
 Progress = Callable[[int, int], None]
@@ -45,10 +47,24 @@ def answer_all(
     model: Any, tokenizer: Any, prompts: Sequence[str], *,
     max_new_tokens: int, batch_size: int = 64, on_progress: Progress | None = None, on_answer: Told | None = None,
 ) -> list[str]:
-    """Greedy answers to rendered prompts, in the prompts' order, without special tokens.
+    """The texts of what `speak_all` says."""
+    def tell(index: int, spoken: Spoken) -> None:
+        if on_answer:
+            on_answer(index, spoken.text)
+
+    return [spoken.text for spoken in speak_all(
+        model, tokenizer, prompts, max_new_tokens=max_new_tokens, batch_size=batch_size, on_progress=on_progress,
+        on_spoken=tell)]
+
+
+def speak_all(
+    model: Any, tokenizer: Any, prompts: Sequence[str], *,
+    max_new_tokens: int, batch_size: int = 64, on_progress: Progress | None = None, on_spoken: OnSpoken | None = None,
+) -> list[Spoken]:
+    """Greedy answers to rendered prompts, in the prompts' order, without special tokens, and how probable they were.
 
     An answer ends at any end-of-turn token or after max_new_tokens. Longest prompts are read first, so that what
-    does not fit in memory fails at once.
+    does not fit in memory fails at once. All answers that end together are told of, even if telling of one raises.
 
     In float32 and wider the tokens are those of `generate` on one prompt at a time: an answer that comes to two
     tokens too close to call is made again that way. In 16 bits such places are common and not looked for: there an
@@ -61,17 +77,24 @@ def answer_all(
     ends = end_of_turn_ids(tokenizer, model)
     pad_id = _pad_id(tokenizer, ends)
     encoded = [tokenizer(prompt, add_special_tokens=False)["input_ids"] or [pad_id] for prompt in prompts]
-    answers: dict[int, str] = {}
+    spoken: dict[int, Spoken] = {}
+
+    def take(index: int, made: Decoded) -> None:
+        spoken[index] = Spoken(
+            tokenizer.decode(made.tokens, skip_special_tokens=True), tokens=len(made.tokens) + made.is_ended,
+            log_probability=made.log_probability, is_ended=made.is_ended, prompt_tokens=len(encoded[index]))
+        if on_spoken:
+            on_spoken(index, spoken[index])
+
     with torch.inference_mode(), evaluating(model):
         for ended in greedy_answers(model, encoded, ends=ends, pad_id=pad_id, max_new_tokens=max_new_tokens,
                                     batch_size=batch_size):
-            for index, tokens in ended:
-                answers[index] = tokenizer.decode(tokens, skip_special_tokens=True)
-                if on_answer:
-                    on_answer(index, answers[index])
+            with ExitStack() as every:
+                for index, made in reversed(ended):
+                    every.callback(take, index, made)
             if ended and on_progress:
-                on_progress(len(answers), len(prompts))
-    return [answers[index] for index in range(len(prompts))]
+                on_progress(len(spoken), len(prompts))
+    return [spoken[index] for index in range(len(prompts))]
 
 
 def nll(

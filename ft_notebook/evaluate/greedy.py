@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from transformers import GenerationConfig, LogitsProcessor, LogitsProcessorList
 
-from ft_notebook.evaluate.decoding import Decoder, Ended, doubtful, is_exact
+from ft_notebook.evaluate.decoding import Decoded, Decoder, Ended, doubtful, is_exact, log_probabilities
 from ft_notebook.evaluate.opening import keeps_every_token
 from ft_notebook.models.adapters import base_of
 
@@ -20,8 +20,8 @@ GENERATED_ROWS = 16     # `generate` takes memory for all rows until the last ha
 def greedy_answers(
     model: Any, prompts: Sequence[Sequence[int]], *,
     ends: Sequence[int], pad_id: int, max_new_tokens: int, batch_size: int,
-) -> Iterator[list[tuple[int, list[int]]]]:
-    """Indices of prompts and their answers without the end of turn, as they end; nothing after many a step.
+) -> Iterator[list[tuple[int, Decoded]]]:
+    """Indices of prompts and their answers, as they end; nothing after many a step.
 
     None of the prompts may be empty. Answers that rounding could have decided come last, each made by `generate` on
     its prompt alone. Within inference mode only.
@@ -38,10 +38,10 @@ def greedy_answers(
         found = _generated(model, base, prompts, config, min(batch_size, GENERATED_ROWS))
     unsure: list[int] = []
     for ended in found:
-        unsure += [index for index, tokens in ended if tokens is None]
-        yield [(index, tokens) for index, tokens in ended if tokens is not None]
+        unsure += [index for index, answer in ended if answer is None]
+        yield [(index, answer) for index, answer in ended if answer is not None]
     for index in unsure:
-        yield [(index, _generate(model, base, [prompts[index]], config)[0])]
+        yield [(index, _generate(model, base, [prompts[index]], config, _Steps())[0])]
 
 
 def _generated(
@@ -50,38 +50,50 @@ def _generated(
     """By `generate`, on prompts of equal length: no padding, whatever a model makes of that."""
     looks_for_ties = is_exact(model)
     for batch in _level_batches([len(prompt) for prompt in prompts], batch_size):
-        ties = _NearTies()
-        answers = _generate(model, base, [prompts[i] for i in batch], config, ties)
-        unsure = [looks_for_ties and len(batch) > 1 and ties.within(row, len(tokens) + 1)
-                  for row, tokens in enumerate(answers)]
-        yield [(i, None if is_unsure else tokens) for i, tokens, is_unsure in zip(batch, answers, unsure, strict=True)]
+        steps = _Steps(looks_for_ties=looks_for_ties and len(batch) > 1)
+        answers = _generate(model, base, [prompts[i] for i in batch], config, steps)
+        yield [(i, None if steps.is_doubtful(row, len(answer.tokens) + 1) else answer)
+               for row, (i, answer) in enumerate(zip(batch, answers, strict=True))]
 
 
 def _generate(
-    model: Any, base: Any, rows: Sequence[Sequence[int]], config: GenerationConfig, *processors: LogitsProcessor
-) -> list[list[int]]:
-    """What `generate` answers to prompts of equal length, without the end of turn."""
+    model: Any, base: Any, rows: Sequence[Sequence[int]], config: GenerationConfig, steps: _Steps
+) -> list[Decoded]:
+    """What `generate` answers to prompts of equal length."""
     input_ids = torch.tensor([list(row) for row in rows], device=next(model.parameters()).device)
     with _settings(model, base, config):
         output = model.generate(
             input_ids=input_ids, attention_mask=torch.ones_like(input_ids), generation_config=config,
-            logits_processor=LogitsProcessorList(processors))
-    return [_until(tokens, config.eos_token_id or []) for tokens in output[:, input_ids.shape[1]:].tolist()]
+            logits_processor=LogitsProcessorList([steps]))
+    answers = []
+    for row, made in enumerate(output[:, input_ids.shape[1]:].tolist()):
+        tokens = _until(made, config.eos_token_id or [])
+        is_ended = len(tokens) < len(made)
+        answers.append(Decoded(tokens, steps.log_probability(row, len(tokens) + is_ended), is_ended))
+    return answers
 
 
-class _NearTies(LogitsProcessor):  # type: ignore[misc]
-    """Changes nothing; remembers where rounding could have chosen."""
+class _Steps(LogitsProcessor):  # type: ignore[misc]
+    """Changes nothing; remembers how probable the tokens were, and where rounding could have chosen."""
 
-    def __init__(self) -> None:
-        self._steps: list[list[bool]] = []
+    def __init__(self, *, looks_for_ties: bool = False) -> None:
+        self._looks_for_ties = looks_for_ties
+        self._logs: list[list[float]] = []
+        self._doubts: list[list[bool]] = []
 
     def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
-        self._steps.append(doubtful(scores).tolist())
+        self._logs.append(log_probabilities(scores, scores.argmax(dim=-1)))
+        if self._looks_for_ties:
+            self._doubts.append(doubtful(scores).tolist())
         return scores
 
-    def within(self, row: int, steps: int) -> bool:
-        """Whether there was such a place in the first steps of a row."""
-        return any(step[row] for step in self._steps[:steps])
+    def log_probability(self, row: int, steps: int) -> float:
+        """Of the tokens of a row's first steps together."""
+        return sum(step[row] for step in self._logs[:steps])
+
+    def is_doubtful(self, row: int, steps: int) -> bool:
+        """Whether rounding could have chosen in a row's first steps, if that was looked for."""
+        return any(step[row] for step in self._doubts[:steps])
 
 
 @contextmanager

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Literal
 
 from ft_notebook.evaluate.compare import MetricComparison
+from ft_notebook.evaluate.contenders import MIN_EXAMPLES
 
 TITLES = {"exact_match": "exact match", "rouge_l": "ROUGE-L", "macro_f1": "macro-F1", "token_f1": "token F1",
           "chrf": "chrF", "bleu": "BLEU", "json_fields": "fields of JSON", "json_valid": "valid JSON",
@@ -57,6 +58,8 @@ def _doubt(main: MetricComparison) -> str:
     interval = f"difference {by}{_points(by, main)}, 95 % interval {low} to {high}"
     if main.low <= 0 <= main.high:
         return f"{interval}, includes zero"
+    if main.changed >= MIN_EXAMPLES:
+        return f"{interval}, but p = {main.p_value:.2g}"
     changed = "1 example" if main.changed == 1 else f"{main.changed} examples"
     return f"{interval}, but only {changed} changed, too few to tell"
 

@@ -3,7 +3,7 @@
    asked one thing at a time; an answer that nobody waits for any more is dropped. */
 
 const ROW = 28, NUMBER = 76, BLOCK = 50, AHEAD = 6, TALLEST = 8e6, BLOCKS_KEPT = 60, TOKENS_SHOWN = 5000, LONGEST_EDIT = 200000;
-const PATIENCE_MS = 2000, TYPING_MS = 250, LOOK_MS = 120;
+const PATIENCE_MS = 2000, TYPING_MS = 250, LOOK_MS = 120, SUM_UP_MS = 60;
 const SIGNS = { __proto__: null, blocks: "■", harms: "▲", notice: "●" };
 const WIDTHS = { __proto__: null, number: 110, boolean: 110, text: 220, nested: 320 };
 const MARKS = ["flagged", "noted", "edited", "dropped"];
@@ -11,8 +11,9 @@ const GONE = "The kernel of this view is gone. To go on, run the cell again.";
 const BUSY = "The kernel is busy with a cell; it answers when that ends.";
 const HELP = "Arrow keys, Home, End, PageUp, PageDown move · Enter edits · f flag · n note · d drop · u undo · r redo · "
   + "s sort · p pin · Space selects · / search · with Shift, Enter, F, N and D mean all rows shown";
-const BLANK = { phase: "loading", words: "", name: "", numbers: [], findings: [], version: -1, can: {}, columns: [],
+const BLANK = { phase: "loading", words: "", name: "", numbers: [], charts: [], findings: [], version: -1, can: {}, columns: [],
   first: null, marks: {} };
+const NO_WORK = { phase: "waiting", words: "", share: 0 };
 
 const { abs, ceil, floor, max, min, random } = Math;
 const within = (low, value, high) => max(low, min(high, value));
@@ -146,13 +147,16 @@ function makePane() {
   body.append(note, tokens, fields);
   const node = h("div.pane", { role: "region", "aria-label": "Row" }, title, body);
 
-  function token({ text, is_trained: isTrained, is_special: isSpecial }) {
-    const words = shown(text).replaceAll("\n", "↵\n");
-    return h(isTrained ? "b.tok" : "span.tok", isSpecial ? h("span.special", words) : words);
+  const isKept = (one) => one.is_kept !== false;
+  function token(one) {
+    const words = shown(one.text).replaceAll("\n", "↵\n"), kind = !isKept(one) ? "s.tok.cut" : one.is_trained ? "b.tok" : "span.tok";
+    return h(kind, one.is_special ? h("span.special", words) : words);
   }
   function fill(row, seen) {
-    const list = seen?.tokens, end = list?.findLast((one) => one.text.trim()), parts = [];
+    const list = seen?.tokens, end = list?.findLast((one) => isKept(one) && one.text.trim()), parts = [];
     parts.push(list ? `row ${whole(row.row)} as the model sees it · trained tokens underlined` : `row ${whole(row.row)}`);
+    if (list?.some((one) => !isKept(one))) parts.push(" · what is cut off is struck out");
+    if (list && row.edited.length) parts.push(" · as edited");
     if (end?.is_special) parts.push(" · ends with ", h("span.special", oneLine(end.text)), end.is_trained ? " trained ✓" : " not trained");
     else if (end) parts.push(" · does not end with a special token");
     if (seen === "wait") parts.push(" · the tokens are on their way");
@@ -160,8 +164,10 @@ function makePane() {
     title.replaceChildren(...parts);
     put(node, "aria-label", `Row ${whole(row.row)}`);
     tell(note, row.note ? `Note: ${shown(row.note)}` : "");
-    const first = list?.slice(0, TOKENS_SHOWN) ?? [], more = (list?.length ?? 0) - first.length;
-    tokens.replaceChildren(...first.map(token), ...(more ? [` … ${counted(more, "more token")}`] : []));
+    const all = list ?? [], from = max(0, min(all.findIndex(isKept) - 100, all.length - TOKENS_SHOWN));
+    const first = all.slice(from, from + TOKENS_SHOWN), more = all.length - from - first.length;
+    tokens.replaceChildren(...(from ? [`${counted(from, "token")} before … `] : []), ...first.map(token),
+      ...(more ? [` … ${counted(more, "more token")}`] : []));
     show(tokens, list);
     const before = new Map(row.edited);
     const pairs = row.cells.filter(([name]) => !list || before.has(name));
@@ -214,8 +220,8 @@ function makeEditor(closed) {
 
 // --- the findings
 
-function makeFindings({ choose, check }) {
-  const title = h("p.sub", "No check found anything."), list = h("ul"), node = h("div.findings", title, list);
+function makeFindings({ choose, check, work }) {
+  const title = h("p.sub"), list = h("ul"), node = h("div.findings", work, title, list);
   const make = () => {
     const box = h("input", { type: "checkbox", ...TYPED });
     const open = h("button.find", { type: "button" }, h("span.sign", { "aria-hidden": true }),
@@ -224,8 +230,8 @@ function makeFindings({ choose, check }) {
     listen(open, "click", () => choose(open.place));
     return h("li", h("div", open, box), h("p.sub"));
   };
-  function fill({ findings, can }, chosen, checked) {
-    show(title, !findings.length);
+  function fill({ findings, can }, chosen, checked, phase) {
+    tell(title, findings.length ? "" : phase === "done" || phase === "waiting" ? "No check found anything." : "Nothing was found so far.");
     each(list, findings, make, (item, one) => {
       const [line, more] = item.children, [open, box] = line.children, isOn = one.finding === chosen;
       const [severity, message, rows] = open.lastChild.children;
@@ -540,20 +546,23 @@ export function mount(el, model) {
   const bulkWords = h("span.sub"), bulk = h("div.buttons.bulk", { role: "group", "aria-label": "All rows shown" }, bulkWords,
     button("Flag", () => press("f", true)), button("Drop", () => press("d", true)), button("Set…", () => press("Enter", true)));
   const form = makeFilterForm((key, words, filter) => setFilter(key, words, filter), (words) => say(said, words));
-  const findings = makeFindings({ choose: chooseFinding, check: (place, is) => { checked[is ? "add" : "delete"](place); schedule(); } });
+  const progress = makeWork((act) => line.ask("work", { act }).catch((error) => say(said, error.message)));
+  const findings = makeFindings({ choose: chooseFinding, check: (place, is) => { checked[is ? "add" : "delete"](place); schedule(); }, work: progress.node });
+  const charts = makeCharts(), train = button("Train on this", () => line.ask("cell").then(training.open, (error) => say(said, error.message)));
   const pane = makePane(), editor = makeEditor(() => { table.focus(); schedule(); });
   const table = makeTable({ rowAt, moved: () => { schedule(); need(); }, seen: () => { schedule(); need(); look(); }, keyed: press, opened: () => edit(false) });
   const tools = h("div.tools", search, more, status), empty = h("p", { hidden: "" }, "This data set has no rows.");
   const main = h("div.main", tools, form.node, h("div.under", chips, marks, bulk), table.node, table.none, editor.node, pane.node, h("p.sub.help", HELP));
-  const body = h("div", { hidden: "" }, h("div.top", name, figures, h("div.buttons", undo, redo, fix)), said,
-    h("div.split", findings.node, main), empty);
-  const root = h("div.inspect", { role: "group" }, link, problem, loading, body);
+  const root = h("div.inspect", { role: "group" }), training = makeTraining(root, (words) => say(said, words));
+  const body = h("div", { hidden: "" }, h("div.top", name, figures, h("div.buttons", undo, redo, fix, train)), said,
+    training.node, charts.node, h("div.split", findings.node, main), empty);
+  root.append(link, problem, loading, body);
   root.classList.add("ftn", "tex2jax_ignore", "mathjax_ignore");
 
   let state = { ...BLANK }, heads = [], pins = [], filters = [], sort = null, chosen = null, checked = new Set();
   let view = floor(random() * 1e9) * 1000, held = -1, blocks = new Map(), stale = new Set(), isAsking = false, failed = "";
   let selected = new Set(), current = null, row = null, tokens = null, frame = 0, marked = {}, drawn = [];
-  let looking, typing;
+  let looking, typing, summing, work = NO_WORK, known = new Set();
 
   // --- rows
 
@@ -632,7 +641,7 @@ export function mount(el, model) {
     renew();
   }
   function chooseFinding(place) {
-    const one = state.findings[place];
+    const one = state.findings.find((each) => each.finding === place);
     if (!one.rows) chosen = chosen === place ? null : place;
     if (one.rows) setFilter("finding", one.message, chosen === place ? null : { kind: "finding", finding: place });
     else schedule();
@@ -773,15 +782,17 @@ export function mount(el, model) {
 
   // --- drawing
 
-  /** Another state: begin anew where the data or the findings are others. */
+  /** Another state: begin anew where the data are others, and go on where only more was found. */
   function update() {
     const before = state;
     state = { ...BLANK, ...model.get("state") };
     marked = state.marks;
-    if (state.version !== before.version || state.phase !== before.phase) {
+    const isAnew = state.version !== before.version || state.phase !== before.phase;
+    if (isAnew) known = checked = new Set();
+    takeFindings();
+    if (isAnew) {
       filters = [];
       chosen = sort = current = row = tokens = null;
-      checked = new Set(state.findings.filter((one) => one.fix && one.severity !== "notice").map((one) => one.finding));
       if (JSON.stringify(state.columns) !== JSON.stringify(before.columns)) {
         pins = [];
         heads = state.columns.map((each, index) => makeHead({ ...each, index }, { sortBy, pin, filterBy: filterByBar }));
@@ -799,12 +810,25 @@ export function mount(el, model) {
       if (state.first) keep(0, state.first.rows, table.count);
       for (const block of blocks.keys()) stale.add(block);        // the view may be older than the newest edit
       if (state.phase === "live" && table.count) {
-        sumUp(state.columns.map((each) => each.name));
+        clearTimeout(summing);
+        summing = setTimeout(() => sumUp(state.columns.map((each) => each.name)), SUM_UP_MS);     // the rows come first
         look();
       }
     }
     draw();
     need();
+  }
+  function takeWork() {
+    work = { ...NO_WORK, ...model.get("work") };
+    schedule();
+  }
+  /** Fixes of what was just found are chosen, unless good to know; what the user chose stays. */
+  function takeFindings() {
+    const now = new Set(state.findings.map((one) => one.finding));
+    const fresh = state.findings.filter((one) => !known.has(one.finding) && one.fix && one.severity !== "notice");
+    checked = new Set([...[...checked].filter((one) => now.has(one)), ...fresh.map((one) => one.finding)]);
+    known = now;
+    if (chosen !== null && !now.has(chosen)) setFilter("finding", "", null);
   }
   function schedule() {
     frame ||= requestAnimationFrame(draw);
@@ -824,7 +848,9 @@ export function mount(el, model) {
       say(pair.lastChild, figure);
     });
     drawTools();
-    findings.fill(state, chosen, checked);
+    progress.fill(work);
+    findings.fill(state, chosen, checked, work.phase);
+    charts.fill(state.charts);
     show(empty, !total);
     show(main, total);
     if (!total) return;
@@ -838,6 +864,7 @@ export function mount(el, model) {
     const words = [fixes && `Fix ${counted(fixes, "finding")}`, edits && `keep ${counted(edits, "edited row")}`].filter(Boolean).join(", ");
     show(fix, state.can.fix && words);
     say(fix, `${words.slice(0, 1).toUpperCase()}${words.slice(1)} → new version`);
+    show(train, state.can.train);
     show(undo, marked.can_undo);
     show(redo, marked.can_redo);
     each(chips, filters, () => h("button.filter", { type: "button" }), (chip, one) => {
@@ -902,15 +929,19 @@ export function mount(el, model) {
   el.append(root);
   root.classList.toggle("ftn-narrow", root.clientWidth < 700);
   model.on("change:state", update);
+  model.on("change:work", takeWork);
+  takeWork();
   update();
   observer.observe(root);
   return () => {
     model.off("change:state", update);
+    model.off("change:work", takeWork);
     line.end();
     observer.disconnect();
     cancelAnimationFrame(frame);
     clearTimeout(looking);
     clearTimeout(typing);
+    clearTimeout(summing);
     root.remove();
   };
 }

@@ -13,8 +13,8 @@ from typing import Any
 from ft_notebook.data.browse import Browser, PageRow, View
 from ft_notebook.data.browse_columns import cell_text, readable
 from ft_notebook.data.browse_filters import Condition, Rows, Sort, condition_from_dict
-from ft_notebook.data.checks.finding import counted
 from ft_notebook.errors import DataError, FtError
+from ft_notebook.notebook.inspector_lines import Message, numbered, token_line
 from ft_notebook.recipe.names import quoted
 from ft_notebook.views.text import visible
 
@@ -22,7 +22,6 @@ MAX_PAGE = 200
 _SPOTS_SHOWN = 20
 _SPOT_CHARACTERS = 200
 
-Message = dict[str, Any]
 See = Callable[[int], Mapping[str, Any]]
 
 
@@ -31,15 +30,18 @@ class Answers:
 
     def __init__(self, browser: Browser | None, findings: Sequence[Mapping[str, Any]], *,
                  send: Callable[[Message], None], see: See | None = None,
-                 on_fix: Callable[[list[int]], str] | None = None) -> None:
-        self.browser, self.findings = browser, list(findings)
-        self._send, self._see, self._on_fix = send, see, on_fix
+                 on_fix: Callable[[list[int]], str] | None = None,
+                 on_work: Mapping[str, Callable[[], None]] | None = None,
+                 cell: Callable[[], tuple[str, str]] | None = None) -> None:
+        self.browser, self.findings = browser, numbered(findings)
+        self._send, self._see, self._on_fix, self._on_work, self._cell = send, see, on_fix, on_work or {}, cell
         self._view: tuple[object, View] | None = None
         self._spotted: Mapping[str, Sequence[str]] = {}
         self._wanted = 0                        # the row whose tokens the page shows
         self._seeing = threading.Lock()
         self._kinds: dict[str, Callable[[Message], Message]] = {
-            "page": self._page, "summary": self._summary, "row": self._row, "see": self._start_seeing, "do": self._do}
+            "page": self._page, "summary": self._summary, "row": self._row, "see": self._start_seeing, "do": self._do,
+            "work": self._work, "cell": self._training_cell}
 
     def take(self, message: object) -> None:
         """Answer a message of the page; what is none is left alone."""
@@ -105,11 +107,26 @@ class Answers:
                 return
             try:
                 seen = dict(see(number))
-                tokens = [_token(token) for token in seen["tokens"]]
+                tokens = [token_line(token) for token in seen["tokens"]]
                 answer: Message = {"tokens": tokens, "text": visible(seen.get("text", ""))}
             except FtError as error:
                 answer = {"tokens": None, "text": visible(error)}
         self._send({"type": "tokens", "row": number, **answer})
+
+    def _work(self, fields: Message) -> Message:
+        """Stop the checks, or go on with them."""
+        does = self._on_work.get(_text(fields, "act"))
+        if does is None:
+            raise DataError("nothing is at work here that could be stopped or started")
+        does()
+        return {}
+
+    def _training_cell(self, fields: Message) -> Message:
+        """A cell that trains on these rows."""
+        if self._cell is None:
+            raise DataError("there is no recipe for these rows")
+        text, note = self._cell()
+        return {"text": cell_text(text), "note": visible(note)}      # into a cell as it is; the page shows it safely
 
     def _do(self, fields: Message) -> Message:
         """An edit, on the rows that are named or on all that the filters show; or a fix."""
@@ -146,10 +163,10 @@ class Answers:
     def _fix(self, chosen: Sequence[object]) -> str:
         if self._on_fix is None:
             raise DataError("this view has nowhere to put a new version")
-        places = [place for place in chosen if type(place) is int and 0 <= place < len(self.findings)]
-        if len(places) < len(chosen):
+        numbers = [number for number in chosen if type(number) is int and number in self.findings]
+        if len(numbers) < len(chosen):
             raise DataError("the findings have changed since; look at them again")
-        return self._on_fix(places)
+        return self._on_fix(numbers)
 
     def _conditions(self, fields: Message) -> list[Condition]:
         given = fields.get("filters", [])
@@ -159,16 +176,16 @@ class Answers:
 
     def _condition(self, given: object) -> Condition:
         match given:
-            case {"kind": "finding", "finding": int(place)} if 0 <= place < len(self.findings):
-                return Rows(_grouped(self.findings[place]))
+            case {"kind": "finding", "finding": int(number)} if number in self.findings:
+                return Rows(_grouped(self.findings[number]))
         return condition_from_dict(given)
 
     def _spots(self, fields: Message) -> Mapping[str, Sequence[str]]:
         """By row, what the finding that is shown found in it."""
         for given in fields.get("filters", []):
             match given:
-                case {"kind": "finding", "finding": int(place)} if 0 <= place < len(self.findings):
-                    spots: Mapping[str, Sequence[str]] = self.findings[place].get("spots") or {}
+                case {"kind": "finding", "finding": int(number)} if number in self.findings:
+                    spots: Mapping[str, Sequence[str]] = self.findings[number].get("spots") or {}
                     return spots
         return {}
 
@@ -180,20 +197,6 @@ class Answers:
     def _spots_of(self, number: int) -> list[str]:
         found = self._spotted.get(str(number), ())
         return [spot for spot in found if 0 < len(spot) <= _SPOT_CHARACTERS][:_SPOTS_SHOWN]
-
-
-def finding_line(place: int, finding: Mapping[str, Any]) -> Message:
-    """What the page is told of a finding: words and a count, not its rows."""
-    fix = finding.get("fix")
-    return {"finding": place, "severity": finding["severity"], "check": visible(finding["check"]),
-            "message": visible(finding["message"]), "explanation": visible(finding["explanation"]),
-            "rows": counted(len(finding["row_ids"]), "row") if finding["row_ids"] else "",
-            "fix": visible(fix["label"]) if fix else None}
-
-
-def _token(token: Mapping[str, Any]) -> Message:
-    return {"text": cell_text(token["text"]), "is_trained": bool(token["is_trained"]),
-            "is_special": bool(token["is_special"])}
 
 
 def _grouped(finding: Mapping[str, Any]) -> tuple[int, ...]:

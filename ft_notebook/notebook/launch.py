@@ -61,10 +61,10 @@ def finetune(recipe: str | os.PathLike[str] | Recipe | Mapping[str, Any] | None 
 def read_order(recipe: str | os.PathLike[str] | Recipe | Mapping[str, Any] | None = None, *, data: object = None,
                objects: Mapping[str, object] | None = None, sections: Mapping[str, Any] | None = None) -> Order:
     """Read a recipe and check its names. `objects` is where names of data are looked up; the notebook's by default."""
-    known = dict(_notebook_objects() if objects is None else objects)
+    known = dict(notebook_objects() if objects is None else objects)
     over = dict(sections or {})
     if data is not None:
-        over["data"] = _data_section(data, known)
+        over["data"] = data_section(data, known)
     positions = Positions()
     if isinstance(recipe, Recipe):
         built = recipe_from_values(_merged(recipe.model_dump(), over)) if over else recipe
@@ -155,6 +155,11 @@ def _check(recipe: Recipe, positions: Positions) -> None:
     from ft_notebook.plugins import registry
 
     found = registry()
+    if recipe.gates.conditions:
+        from ft_notebook.evaluate.gates import parse_gates
+
+        own = [name for name in recipe.evaluate.metrics if name not in found.metrics()]
+        parse_gates(recipe.gates.conditions, metrics=[*found.metrics(), *own], measures=list(found.gates().values()))
     check_names(recipe, positions, methods=list(found.methods()), objectives=list(found.objectives()),
                 formats=list(found.formats()), metrics=list(found.metrics()), checks=[*found.checks(), TOKENS])
 
@@ -184,10 +189,10 @@ def _merged(values: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any
 
 
 def _as_fields(section: str, value: Any) -> Any:
-    return {SHORTHANDS[section]: value} if section in SHORTHANDS and isinstance(value, str) else value
+    return {SHORTHANDS[section]: value} if section in SHORTHANDS and isinstance(value, str | list) else value
 
 
-def _data_section(data: object, known: dict[str, object]) -> object:
+def data_section(data: object, known: dict[str, object]) -> object:
     """The section that `data` stands for; an object gets the name of a variable that holds it."""
     if isinstance(data, str | Mapping):
         return data
@@ -198,7 +203,7 @@ def _data_section(data: object, known: dict[str, object]) -> object:
     return name
 
 
-def _notebook_objects() -> Mapping[str, object]:
+def notebook_objects() -> Mapping[str, object]:
     ipython = sys.modules.get("IPython")
     shell = ipython.get_ipython() if ipython is not None else None
     return shell.user_ns if shell is not None else vars(sys.modules["__main__"])

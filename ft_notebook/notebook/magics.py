@@ -1,4 +1,4 @@
-"""`%%finetune`, `%inspect`, `%runs` and `%attach`: each takes the text, calls the library and displays one object.
+"""`%%finetune`, `%inspect`, `%evaluate`, `%runs`, `%attach`: each takes the text, calls the library, shows one object.
 
 Imported by `%load_ext ft_notebook`, so everything else is imported when a magic is used. Errors of the
 user are one line without a traceback.
@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from IPython.core.error import UsageError
-from IPython.core.magic import Magics, cell_magic, line_magic, magics_class
+from IPython.core.magic import Magics, cell_magic, line_cell_magic, line_magic, magics_class
 from IPython.core.magic_arguments import argument, magic_arguments, parse_argstring
 
 if TYPE_CHECKING:
@@ -112,6 +112,50 @@ class FinetuneMagics(Magics):  # type: ignore[misc]
             if given.report:
                 print(inspection.save(given.report))
             return inspection
+
+    @magic_arguments()
+    @argument("run", help="The name of a run, for its newest one, or an id.")
+    @argument("data", nargs="?", default=None, help="What to evaluate on; the held-out examples by default.")
+    @argument("--report", metavar="FILE", action="append", default=[],
+              help="Also write the evaluation, as .html, .json or .md; may be repeated.")
+    @line_cell_magic
+    def evaluate(self, line: str, cell: str | None = None) -> Any:
+        """Was it worth it? The tuned model against the best prompt, what was forgotten, and whether to ship it.
+
+        As `%%evaluate` the cell holds sections of a recipe, which go over the run's: data, expect, evaluate, report,
+        gates. An interrupt keeps what was answered; evaluating again goes on from there.
+        """
+        with _one_line_errors():
+            from ft_notebook.notebook.evaluating import evaluate
+
+            given = _given(self.evaluate, line)
+            try:
+                evaluated = evaluate(given.run, given.data, recipe=cell, objects=self.shell.user_ns)
+            except KeyboardInterrupt:
+                raise Interrupted("The evaluation was stopped. What was answered is kept: run the cell again to go on."
+                                  ) from None
+            for report in given.report:
+                print(evaluated.save(report))
+            return evaluated
+
+    @magic_arguments()
+    @argument("data", help="Data, as `%%inspect` takes it; with --pairs the name of a run that was evaluated.")
+    @argument("--pairs", action="store_true", help="Compare the tuned model's answers with the best prompt's, blindly.")
+    @argument("--rubric", metavar="TEXT", help="What to judge by.")
+    @argument("--reviewer", metavar="NAME", help="Whose verdicts these are; yours by default.")
+    @line_magic
+    def review(self, line: str) -> Any:
+        """Look at rows one after the other and say what you think of them, or judge pairs of answers blindly."""
+        with _one_line_errors():
+            given = _given(self.review, line)
+            rubric = given.rubric and given.rubric.strip("\"'")      # which IPython leaves where they are
+            if given.pairs:
+                from ft_notebook.notebook.evaluating import require_evaluation
+
+                return require_evaluation(given.data).review(rubric=rubric, reviewer=given.reviewer)
+            from ft_notebook.notebook.reviewing import review_rows
+
+            return review_rows(given.data, rubric=rubric, reviewer=given.reviewer, objects=self.shell.user_ns)
 
     @magic_arguments()
     @argument("name", help="The name of a run, for its newest one, or an id.")

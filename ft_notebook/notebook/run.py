@@ -26,6 +26,7 @@ from ft_notebook.views.run_view import RunView
 
 if TYPE_CHECKING:
     from ft_notebook.evaluate.report import Report
+    from ft_notebook.notebook.evaluating import Evaluated
     from ft_notebook.notebook.examples import Examples
     from ft_notebook.notebook.inspection import Inspection
 
@@ -116,6 +117,19 @@ class Run:
     def report(self) -> Report | None:
         """The closing evaluation; None while there is none."""
         return report_of(self.folder)
+
+    def evaluate(self, data: object = None, **sections: Any) -> Evaluated:
+        """Was it worth it? See `ft_notebook.evaluate`; blocks."""
+        from ft_notebook.notebook.evaluating import evaluate
+
+        return evaluate(self, data, **sections)
+
+    @property
+    def evaluation(self) -> Evaluated | None:
+        """The last evaluation; None while there is none."""
+        from ft_notebook.notebook.evaluating import newest_evaluation
+
+        return newest_evaluation(self.folder)
 
     @property
     def error(self) -> ErrorEvent | None:

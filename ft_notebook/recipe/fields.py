@@ -28,6 +28,7 @@ class FieldFacts:
     values: tuple[str, ...]
     is_number: bool
     is_text: bool
+    is_list: bool
 
 
 @dataclass(frozen=True)
@@ -72,6 +73,7 @@ def _field(name: str, info: FieldInfo) -> FieldFacts:
         values=tuple(value for kind, _ in parts for value in _values(kind)),
         is_number=any(kind in (int, float) for kind, _ in parts),
         is_text=any(kind is str or get_origin(kind) is Literal for kind, _ in parts),
+        is_list=any(get_origin(kind) is list for kind, _ in parts),
     )
 
 

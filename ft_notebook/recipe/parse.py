@@ -20,7 +20,11 @@ from ft_notebook.recipe.nodes import Mark, Path, Positions, read_tree, resolve_p
 from ft_notebook.recipe.schema import Recipe
 from ft_notebook.recipe.values import plain_values
 
-__all__ = ["Positions", "check_names", "parse_recipe", "parse_recipe_with_positions", "recipe_from_values"]
+__all__ = ["Positions", "check_names", "parse_evaluation", "parse_recipe", "parse_recipe_with_positions",
+           "recipe_from_values"]
+
+EVALUATED = ("data", "expect", "evaluate", "report", "gates")
+"""Sections that say something of an evaluation; the others are of the training that is over."""
 
 _LOOKS_LIKE = "a recipe is made of `key: value` lines"
 
@@ -48,6 +52,29 @@ def recipe_from_values(values: Mapping[str, Any]) -> Recipe:
     if not isinstance(values, Mapping):
         raise RecipeError(f"a recipe is a mapping of keys to values, not {quoted(type(values).__name__)}.")
     return _build(plain_values(values), Positions())
+
+
+def parse_evaluation(values: object, recipe: Recipe, positions: Positions) -> Recipe:
+    """The recipe of a run with what an evaluation says laid over it, field by field.
+
+    values: sections as `read_tree` gives them, or None for nothing. Raises RecipeError also on a section that is about
+    the training.
+    """
+    if values is None:
+        return recipe
+    if not isinstance(values, dict):
+        _refuse_top(values, positions)
+    for key in values:
+        if key not in sections():
+            _unknown_key(key, (key,), positions)
+        if key not in EVALUATED:
+            _fail(f"`{key}` is about the training, which is over; an evaluation says "
+                  f"{join_words([f'`{name}:`' for name in EVALUATED], 'or')}.", positions.key((key,)))
+    given = {key: _section(sections()[key], value, positions) for key, value in values.items()}
+    merged = recipe.model_dump()
+    for key, fields in given.items():
+        merged[key] = {**merged[key], **fields}
+    return _build(merged, positions)
 
 
 def check_names(
@@ -115,10 +142,12 @@ def _section(facts: SectionFacts, value: object, positions: Positions) -> dict[s
               f"`{facts.name}: {{{example.name}: {_yaml(example.default)}}}`.", positions.value(path))
     if value is None:
         _fail(f"`{facts.name}` has no value; give it one or take the line out.", positions.key(path))
+    field = facts.fields[facts.shorthand]
+    if field.is_list and isinstance(value, str | list):
+        return {facts.shorthand: [value] if isinstance(value, str) else value}
     if not isinstance(value, str):
-        hint = _hint(facts.fields[facts.shorthand], value)
-        _fail(f"`{facts.name}` must be text or a mapping, not {_shown(value, path, positions)}.{hint}",
-              positions.value(path))
+        _fail(f"`{facts.name}` must be {'a list' if field.is_list else 'text'} or a mapping, not "
+              f"{_shown(value, path, positions)}.{_hint(field, value)}", positions.value(path))
     return {facts.shorthand: value}
 
 

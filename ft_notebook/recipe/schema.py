@@ -141,6 +141,43 @@ class EvaluateSection(Section):
     bootstrap: int = Field(2000, ge=100, le=100_000, description="Bootstrap resamples for intervals.")
 
 
+class ReportSection(Section):
+    """What `%evaluate` asks after a run, and holds the tuned model against."""
+
+    contenders: list[str] = Field(default_factory=lambda: ["base", "few-shot", "retrieved"], description=(
+        "What the tuned model must beat: base (the prompt alone), few-shot (the best examples in front of it), "
+        "retrieved (the training examples most like it), or other runs by name."))
+    limit: Positive = Field(200, description="At most this many examples are answered.")
+    slices: list[str] = Field(default_factory=list, description=(
+        "Columns of the data whose values are looked at one by one, besides length, language, topic and label."))
+    forgetting: bool = Field(True, description="Ask general questions before and after, to see what was forgotten.")
+    questions: str | None = Field(None, max_length=4096, description=(
+        "A file of general questions to ask besides, one JSON object a line: field, question, right, wrong."))
+    tasks: list[str] = Field(default_factory=list, description=(
+        "Tasks of lm-eval to run before and after besides; needs the extra `eval`."))
+    tasks_folder: str | None = Field(None, max_length=4096, description=(
+        "A folder with your own lm-eval tasks, of which the names under `tasks` are then."))
+    hard: bool = Field(True, description=(
+        "Try inputs that are hard to handle: vague, hostile, misspelt, with injected orders."))
+    suite: str | None = Field(None, max_length=4096, description=(
+        "A file of hard inputs to try besides, one JSON object a line."))
+    wanted: Fraction | None = Field(None, description=(
+        "Share of right answers wanted; what the model is less sure of is for a person."))
+    price_in: float | None = Field(None, ge=0, allow_inf_nan=False, description=(
+        "What a million tokens of prompts cost you, in any currency."))
+    price_out: float | None = Field(None, ge=0, allow_inf_nan=False, description=(
+        "What a million tokens of answers cost you."))
+    judge: str | None = Field(None, max_length=500, description=(
+        "A model that says which of two answers is better, asked in both orders; as `model:` names one."))
+
+
+class GatesSection(Section):
+    """What a version must keep to be used."""
+
+    conditions: list[str] = Field(default_factory=list, description=(
+        'Conditions such as "exact_match >= 0.8", "forgetting <= 0.02", "no slice below 0.6".'))
+
+
 class OutputSection(Section):
     """What is left behind besides the run folder."""
 
@@ -148,7 +185,7 @@ class OutputSection(Section):
 
 
 SHORTHANDS = {"model": "name", "data": "source", "method": "name", "objective": "name", "kernels": "mode",
-              "output": "folder"}
+              "gates": "conditions", "output": "folder"}
 """Section to the field that a bare value sets: `model: NAME` is `model: {name: NAME}`."""
 
 
@@ -163,6 +200,8 @@ class Recipe(Section):
     train: TrainSection = Field(default_factory=TrainSection)  # type: ignore[arg-type]
     kernels: KernelsSection = Field(default_factory=KernelsSection)  # type: ignore[arg-type]
     evaluate: EvaluateSection = Field(default_factory=EvaluateSection)  # type: ignore[arg-type]
+    report: ReportSection = Field(default_factory=ReportSection)  # type: ignore[arg-type]
+    gates: GatesSection = Field(default_factory=GatesSection)
     output: OutputSection = Field(default_factory=OutputSection)  # type: ignore[arg-type]
 
     @model_validator(mode="before")
@@ -172,13 +211,13 @@ class Recipe(Section):
             return raw
         return {
             key: {SHORTHANDS[key]: value}
-            if key in SHORTHANDS and isinstance(value, str) else value
+            if key in SHORTHANDS and isinstance(value, str | list) else value
             for key, value in raw.items()
         }
 
     def digest(self) -> str:
-        """SHA-256 over everything that decides the result; `output` and `expect` do not."""
-        values = self.model_dump(exclude={"output", "expect"})
+        """SHA-256 over everything that decides what is trained; what is only asked of it does not."""
+        values = self.model_dump(exclude={"output", "expect", "report", "gates"})
         if self.kernels == KernelsSection():  # type: ignore[call-arg]
             del values["kernels"]   # runs from before there was such a section have the same digest
         if self.train.batch_tokens is None:

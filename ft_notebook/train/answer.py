@@ -4,7 +4,8 @@
 
 One JSON object a line. First out: {"ready": true} or {"error": "..."}. Then for each request
 {"prompts": [text or messages], "max_new_tokens": number or null, "use_adapter": bool} one line
-{"answers": [...]} or {"error": "..."}. Ends when its input does. Started by supervise.Answerer. The worker
+{"answers": [...]} or {"error": "..."}; with "answer", a text, its log-likelihood after each prompt instead:
+{"log_likelihoods": [...]}. Ends when its input does. Started by supervise.Answerer. The worker
 of a paused run answers through `reply_to` as well.
 """
 
@@ -13,6 +14,8 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
@@ -30,31 +33,42 @@ _LONGEST_ANSWER = 256
 
 def main(run_folder: Path, requests: IO[str], replies: IO[str]) -> int:
     """Load, then answer until the input ends."""
-    return serve(lambda: _Answerer(RunFolder(run_folder)).reply, requests, replies)
+    def make() -> Callable[[dict[str, Any]], dict[str, Any]]:
+        loaded = load_trained(RunFolder(run_folder))
+        return partial(reply_to, model=loaded.model, tokenizer=loaded.tokenizer, recipe=loaded.recipe,
+                       load_base=loaded.load_base)
+
+    return serve(make, requests, replies)
 
 
-class _Answerer:
-    def __init__(self, run: RunFolder) -> None:
-        from ft_notebook.models.adapters import load_adapter
-        from ft_notebook.models.catalog import LocalModel, find_model
-        from ft_notebook.models.load import load_model, load_tokenizer, resolve_precision
+@dataclass(frozen=True)
+class Loaded:
+    """A run's model, ready to answer."""
 
-        self._recipe: Recipe = run.recipe()
-        folder = _trained_folder(run)
-        base = find_model(self._recipe.model, say=lambda sentence: None)
-        self._tokenizer = load_tokenizer(base)
-        precision = resolve_precision(self._recipe.train.precision)
-        if (folder / "adapter_config.json").is_file():
-            method = registry().get("method", self._recipe.method.name)
-            loaded = load_model(base, precision=precision, method=self._recipe.method if method.is_quantized else None)
-            self._model = load_adapter(loaded, folder)
-        else:
-            self._model = load_model(LocalModel(run.name, folder, "run"), precision=precision)
-        self._load_base = lambda: load_model(base, precision=precision)
+    recipe: Recipe
+    folder: Path                        # of the weights that were trained
+    model: Any
+    tokenizer: Any
+    load_base: Callable[[], Any]        # the model as it was before training
 
-    def reply(self, request: dict[str, Any]) -> dict[str, Any]:
-        return reply_to(request, model=self._model, tokenizer=self._tokenizer, recipe=self._recipe,
-                        load_base=self._load_base)
+
+def load_trained(run: RunFolder) -> Loaded:
+    """The finished model of a run, else that of its newest checkpoint. Raises UserError if there is neither."""
+    from ft_notebook.models.adapters import load_adapter
+    from ft_notebook.models.catalog import LocalModel, find_model
+    from ft_notebook.models.load import load_model, load_tokenizer, resolve_precision
+
+    recipe = run.recipe()
+    folder = _trained_folder(run)
+    base = find_model(recipe.model, say=lambda sentence: None)
+    precision = resolve_precision(recipe.train.precision)
+    if (folder / "adapter_config.json").is_file():
+        method = registry().get("method", recipe.method.name)
+        loaded = load_model(base, precision=precision, method=recipe.method if method.is_quantized else None)
+        model = load_adapter(loaded, folder)
+    else:
+        model = load_model(LocalModel(run.name, folder, "run"), precision=precision)
+    return Loaded(recipe, folder, model, load_tokenizer(base), lambda: load_model(base, precision=precision))
 
 
 def reply_to(request: Mapping[str, Any], *, model: Any, tokenizer: Any, recipe: Recipe,
@@ -65,11 +79,12 @@ def reply_to(request: Mapping[str, Any], *, model: Any, tokenizer: Any, recipe: 
     switch off.
     """
     from ft_notebook.evaluate.generate import answer_all
+    from ft_notebook.evaluate.model_speaker import ModelSpeaker
     from ft_notebook.models.adapters import is_adapter
     from ft_notebook.models.quantize import dequantized, room_for_answers
 
     try:
-        prompts = [render_prompt(_messages(prompt, recipe.data.system), tokenizer) for prompt in _prompts(request)]
+        asked = [_messages(prompt, recipe.data.system) for prompt in _prompts(request)]
         longest = _longest(request)
         switched: AbstractContextManager[Any] = nullcontext()
         if not request.get("use_adapter", True):
@@ -78,6 +93,10 @@ def reply_to(request: Mapping[str, Any], *, model: Any, tokenizer: Any, recipe: 
             else:
                 model = load_base()
         with switched, dequantized(model, room_bytes=room_for_answers(recipe.kernels)):
+            if request.get("answer") is not None:
+                losses = ModelSpeaker(model, tokenizer).likelihood(asked, [str(request["answer"])] * len(asked))
+                return {"log_likelihoods": [-loss for loss, _ in losses]}
+            prompts = [render_prompt(messages, tokenizer) for messages in asked]
             return {"answers": answer_all(model, tokenizer, prompts, max_new_tokens=longest)}
     except FtError as error:
         return {"error": str(error)}

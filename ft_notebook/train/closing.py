@@ -8,10 +8,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from ft_notebook.data.chat import render_prompt
+from ft_notebook.data.examples import prompt_text
 from ft_notebook.errors import CheckpointError, DurabilityError, UserError
-from ft_notebook.evaluate.generate import answer_all
+from ft_notebook.evaluate.kept_answers import ask
 from ft_notebook.evaluate.measured import Measured
+from ft_notebook.evaluate.model_speaker import ModelSpeaker
 from ft_notebook.evaluate.report import RunFacts, build_report
 from ft_notebook.events import EvaluateProgressEvent, Event, MessageEvent, ReportEvent, StepEvent
 from ft_notebook.models.adapters import is_adapter
@@ -22,8 +23,8 @@ from ft_notebook.store import checkpoints
 from ft_notebook.store.durable import commit_folder, copy_file, remove_folder, write_text
 from ft_notebook.store.manifest import verify_folder
 from ft_notebook.store.run_folder import RunFolder
-from ft_notebook.train.conductor import prompt_text
 from ft_notebook.train.encode import EncodedData
+from ft_notebook.train.heard import answers_of, base_key, loss_key, once, tuned_key
 from ft_notebook.train.kernels import RunKernels
 
 Nll = list[tuple[float, int]]   # summed negative log likelihood and trained tokens, by held-out example
@@ -100,10 +101,11 @@ def write_report(run: RunFolder, recipe: Recipe, model: Any, tokenizer: Any, dat
     """
     base, base_only = (model, model.disable_adapter()) if is_adapter(model) else (load_base(), nullcontext())
     computing = kernels if base is model else RunKernels()      # what computes one model knows nothing of another
-    measure = partial(_measure, tokenizer=tokenizer, data=data, recipe=recipe, say=say, give_way=give_way,
+    measure = partial(_measure, run, tokenizer=tokenizer, data=data, recipe=recipe, say=say, give_way=give_way,
                       max_new_tokens=max_new_tokens)
-    base_answers, base_nll = measure("base", base, base_only, kernels=computing, known=known[0])
-    tuned_answers, tuned_nll = measure("tuned", model, nullcontext(), kernels=kernels, known=known[1])
+    keys = base_key(recipe), tuned_key(run, run.path / "adapter")
+    base_answers, base_nll = measure("base", base, base_only, kernels=computing, known=known[0], key=keys[0])
+    tuned_answers, tuned_nll = measure("tuned", model, nullcontext(), kernels=kernels, known=known[1], key=keys[1])
     measured = [
         Measured(
             id=example.id, row=example.row, prompt=prompt_text(example), reference=example.target,
@@ -126,10 +128,11 @@ def write_report(run: RunFolder, recipe: Recipe, model: Any, tokenizer: Any, dat
     say(ReportEvent(path="report.json", verdict=report.verdict))
 
 
-def _measure(contender: str, model: Any, switched: AbstractContextManager[Any], *, tokenizer: Any, data: EncodedData,
-             recipe: Recipe, kernels: RunKernels, say: Callable[[Event], Event], give_way: Callable[[], None],
-             max_new_tokens: int, known: Nll | None) -> tuple[dict[str, str], Nll]:
-    """Answers by example id, and the likelihood of every held-out example."""
+def _measure(run: RunFolder, contender: str, model: Any, switched: AbstractContextManager[Any], *, tokenizer: Any,
+             data: EncodedData, recipe: Recipe, kernels: RunKernels, say: Callable[[Event], Event],
+             give_way: Callable[[], None], max_new_tokens: int, known: Nll | None, key: str
+             ) -> tuple[dict[str, str], Nll]:
+    """Answers by example id, and the likelihood of every held-out example; kept for evaluations under `key`."""
     asked = [example for example in data.heldout if example.has_target][:recipe.evaluate.limit]
 
     def tell(done: int, total: int) -> None:
@@ -141,10 +144,11 @@ def _measure(contender: str, model: Any, switched: AbstractContextManager[Any], 
         losses = known or kernels.nll(model, data.heldout_tokens, recipe=recipe, pad_id=tokenizer.pad_token_id,
                                       on_progress=lambda done, total: give_way())
         with dequantized(model, room_bytes=room_for_answers(recipe.kernels)):
-            answers = answer_all(
-                model, tokenizer, [render_prompt(example.prompt_messages, tokenizer) for example in asked],
-                max_new_tokens=max_new_tokens, on_progress=tell)
-    return dict(zip([example.id for example in asked], answers, strict=True)), losses
+            answers = ask(ModelSpeaker(model, tokenizer), answers_of(run), key,
+                          [example.prompt_messages for example in asked], max_new_tokens=max_new_tokens,
+                          on_progress=tell).spoken
+    once(run, "loss", f"{key} {loss_key(recipe, [example.id for example in data.heldout])}", lambda: losses)
+    return {example.id: one.text for example, one in zip(asked, answers, strict=True)}, losses
 
 
 def say_choice(say: Callable[[Event], Event], chosen: int, last: int) -> None:

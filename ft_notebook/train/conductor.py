@@ -18,7 +18,7 @@ import torch
 from transformers import TrainerCallback, TrainerControl, TrainerState
 
 from ft_notebook.data.chat import render_prompt
-from ft_notebook.data.examples import Example
+from ft_notebook.data.examples import Example, prompt_text
 from ft_notebook.errors import NonFiniteError
 from ft_notebook.evaluate.generate import answer_all
 from ft_notebook.events import CheckpointEvent, EvaluationEvent, Event, MessageEvent, SampleEvent, StepEvent
@@ -229,9 +229,3 @@ def name_base(staged: Path, base_name: str) -> None:
     if path.is_file():
         config = json.loads(path.read_bytes())
         write_json(path, {**config, "base_model_name_or_path": base_name})
-
-
-def prompt_text(example: Example) -> str:
-    """The last user turn of an example, for showing."""
-    users = [m.content for m in example.content.messages if m.role == "user"]
-    return users[-1] if users else (example.content.text or "")

@@ -34,8 +34,8 @@ def encode_run(run: RunFolder, objective: Objective, tokenizer: Any, data: DataS
     train = [example_from_json(line) for line in run.train_lines()]
     heldout = [example_from_json(line) for line in run.heldout_lines()]
     encoded = EncodedData(
-        train, heldout, _encode(train, objective, tokenizer, data), _encode(heldout, objective, tokenizer, data)
-    )
+        train, heldout, encode_examples(train, objective, tokenizer, data),
+        encode_examples(heldout, objective, tokenizer, data))
     check_encoded(encoded.train_tokens, tokenizer, data)
     return encoded
 
@@ -48,9 +48,11 @@ def leave_for_views(run: RunFolder, encoded: EncodedData, tokenizer: Any) -> Non
     write_text(run.path / "encoded.jsonl", "".join(lines))
 
 
-def _encode(
+def encode_examples(
     examples: Sequence[Example], objective: Objective, tokenizer: Any, data: DataSection
 ) -> list[EncodedExample]:
+    """Tokens and loss masks of examples. Raises DataError with row numbers."""
+
     def encode(example: Example, tokenizer: Any, data: DataSection) -> EncodedExample:
         return guarded("objective", objective.name, objective.encode, example, tokenizer, data)
 

@@ -2,23 +2,25 @@
 
     python -m ft_notebook.train.see RECIPE_JSON
 
-After {"ready": true} one line of JSON for each request: {"see": example} gives a `Seen`, {"count": FILE} the `Numbers`
-of a file of examples, one a line; or {"error": "..."}. Encodes as the worker does: what is shown is what trains.
+After {"ready": true} one line of JSON for each request: {"see": example} gives a `Seen`; {"count": FILE, "start": n,
+"step": m} the `Numbers` of every m-th example of a file, one a line; or {"error": "..."}. Encodes as the worker does:
+what is shown is what trains.
 """
 
 from __future__ import annotations
 
 import json
 import sys
-from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import IO, Any
 
 from ft_notebook.data.chat import end_of_turn_ids
 from ft_notebook.data.examples import EncodedExample, Example, example_from_json
+from ft_notebook.data.lengths import length_histogram
 from ft_notebook.data.source import RowError
 from ft_notebook.data.tokens import token_texts, tools_of
 from ft_notebook.errors import DataError, FtError, UserError
@@ -30,7 +32,6 @@ from ft_notebook.recipe.schema import DataSection, Recipe
 from ft_notebook.train.child import reply_channel, serve
 
 _ENDLESS = 1_000_000        # tokens: the most that a recipe allows
-_BINS = 24
 
 
 @dataclass(frozen=True)
@@ -73,6 +74,8 @@ class Numbers:
     edges: list[int]
     counts: list[int]
     max_tokens: int
+    lengths: list[int]
+    """Of each example, before cutting."""
 
 
 class Eye:
@@ -112,7 +115,8 @@ class Eye:
         refused: dict[int, str] = {}
         for example in examples:
             try:
-                whole, kept = self._encode(example, self._whole), self._encode(example, self._data)
+                whole = self._encode(example, self._whole)
+                kept = whole if whole.tokens <= self._data.max_tokens else self._encode(example, self._data)
             except DataError as error:
                 refused[example.row] = _reason(error)
                 continue
@@ -124,9 +128,9 @@ class Eye:
             if not any(is_trained and token in self._ends
                        for token, is_trained in zip(kept.input_ids, kept.is_trained, strict=True)):
                 endless.append(example.row)
-        edges, counts = _histogram(lengths)
+        edges, counts = length_histogram(lengths)
         return Numbers(len(lengths), tokens, trained, max(lengths, default=0), cut, endless if self._ends else [],
-                       refused, edges, counts, self._data.max_tokens)
+                       refused, edges, counts, self._data.max_tokens, lengths)
 
     def _encode(self, example: Example, data: DataSection) -> EncodedExample:
         name = self._wanted if self._wanted != "auto" else "sft" if example.content.messages else "text"
@@ -140,17 +144,6 @@ def _window(whole: EncodedExample, kept: EncodedExample) -> int:
     return next(start for start in range(whole.tokens - span + 1)
                 if whole.input_ids[start:start + span] == kept.input_ids
                 and whole.is_trained[start:start + span] == kept.is_trained)
-
-
-def _histogram(lengths: list[int]) -> tuple[list[int], list[int]]:
-    """Edges of equal bins, one more than bins, and how many lengths each holds; the last edge is held by its bin."""
-    if not lengths:
-        return [], []
-    low, high = min(lengths), max(lengths)
-    width = max(1, -(-(high - low + 1) // _BINS))
-    counted = Counter((length - low) // width for length in lengths)
-    bins = (high - low) // width + 1
-    return [low + width * at for at in range(bins + 1)], [counted[at] for at in range(bins)]
 
 
 def _reason(error: DataError) -> str:
@@ -171,7 +164,8 @@ def _answer(eye: Eye, request: dict[str, Any]) -> dict[str, Any]:
             return asdict(eye.see(example_from_json(json.dumps(request["see"]))))
         if "count" in request:
             with Path(request["count"]).open(encoding="utf-8") as lines:
-                return asdict(eye.count(map(example_from_json, lines)))
+                chosen = islice(lines, request.get("start", 0), None, request.get("step", 1))
+                return asdict(eye.count(map(example_from_json, chosen)))
     except FtError as error:
         return {"error": str(error)}
     raise UserError(f"there is no such request: {sorted(request)}")

@@ -85,6 +85,12 @@ class Answerer:
             "max_new_tokens": max_new_tokens, "use_adapter": use_adapter})
         return [str(answer) for answer in reply["answers"]]
 
+    def log_likelihoods(self, prompts: Sequence[Prompt], answer: str) -> list[float]:
+        """Of one answer after each prompt. Raises RunError with the child's own sentence when it cannot."""
+        reply = self._child.ask({
+            "prompts": [prompt if isinstance(prompt, str) else list(prompt) for prompt in prompts], "answer": answer})
+        return [float(figure) for figure in reply["log_likelihoods"]]
+
     def close(self) -> None:
         """End the child, if there is one."""
         self._child.close()

@@ -13,12 +13,12 @@ from live_page import LAB_THEMES, NOTEBOOK, THEMES
 from ft_notebook.data.browse import Browser
 from ft_notebook.data.checks.finding import Finding, Fix
 from ft_notebook.data.steps import DropRows
-from ft_notebook.notebook.inspector import Inspector
+from ft_notebook.notebook.inspector import SCRIPTS, Inspector
 
 _MODEL = """
 window.model = {
   listeners: {}, sent: [], isMute: false,
-  get: () => window.state,
+  get: (name) => (name === "work" ? window.work : window.state),
   on(name, does) { (this.listeners[name] ??= new Set()).add(does); },
   off(name, does) { this.listeners[name]?.delete(does); },
   emit(name, value) { for (const does of this.listeners[name] ?? []) does(value); },
@@ -29,8 +29,8 @@ window.model = {
     for (const answer of answers) this.emit("msg:custom", answer);
   },
 };
-window.draw = (state) => { window.state = state; window.leave?.(); window.leave = mount(document.getElementById("out"), window.model); };
-window.change = (state) => { window.state = state; window.model.emit("change:state"); };
+window.draw = (state, work) => { window.state = state; window.work = work; window.leave?.(); window.leave = mount(document.getElementById("out"), window.model); };
+window.change = (state, work) => { window.state = state; window.work = work; window.model.emit("change:state"); window.model.emit("change:work"); };
 window.settled = () => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(done))));
 """
 
@@ -48,14 +48,14 @@ class Kernel:
         """Draw an inspector of this data."""
         self.inspector = Inspector(browser, **{"name": "tickets", **more})
         self.inspector._answers._send = self._outbox.append
-        self._page.evaluate("state => draw(state)", json.loads(json.dumps(self.inspector.state)))
+        self._page.evaluate("([state, work]) => draw(state, work)", self._traits())
         self._page.evaluate("settled()")
         return self.inspector
 
     def change(self) -> None:
         """Bring the page up to date with the inspector's state."""
         assert self.inspector is not None
-        self._page.evaluate("state => change(state)", json.loads(json.dumps(self.inspector.state)))
+        self._page.evaluate("([state, work]) => change(state, work)", self._traits())
         self._page.evaluate("settled()")
 
     def flush(self) -> None:
@@ -63,6 +63,11 @@ class Kernel:
         sent, self._outbox[:] = list(self._outbox), []
         self._page.evaluate("sent => { for (const each of sent) model.emit('msg:custom', each); }", sent)
         self._page.evaluate("settled()")
+
+    def _traits(self) -> list[Any]:
+        assert self.inspector is not None
+        traits: list[Any] = json.loads(json.dumps([self.inspector.state, self.inspector.work]))
+        return traits
 
     def _take(self, message: str) -> str:
         assert self.inspector is not None
@@ -80,8 +85,13 @@ def load(page: Any, theme: str = "light") -> None:
         f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>inspector</title><style>{colours}</style>'
         f"<style>{style}</style><style>body {{ margin: 0; padding: 12px; background: var(--jp-layout-color0); }}</style></head>"
         f'<body data-jp-theme-light="{is_light}" data-jp-theme-name="{name}"><main><h1 hidden>a notebook</h1><div id="out"></div></main></body></html>')
-    page.add_script_tag(content=(NOTEBOOK / "inspector.js").read_text(encoding="utf-8") + _MODEL, type="module")
+    page.add_script_tag(content=script() + _MODEL, type="module")
     page.wait_for_function("window.draw !== undefined")
+
+
+def script() -> str:
+    """The view's whole module."""
+    return "".join((NOTEBOOK / name).read_text(encoding="utf-8") for name in SCRIPTS)
 
 
 def tickets(path: Path) -> Browser:

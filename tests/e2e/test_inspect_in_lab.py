@@ -1,9 +1,11 @@
-"""The inspector in a real JupyterLab: look, filter, edit, mend, and train on the version that comes of it."""
+"""The inspector in a real JupyterLab: look, filter, edit, mend, and train on the version that comes of it; and what is
+seen while the checks are still at work."""
 
 from __future__ import annotations
 
 import json
 import os
+import random
 import re
 import sys
 import urllib.request
@@ -46,6 +48,18 @@ def tickets() -> list[dict[str, str]]:
     return [*rows, rows[3], rows[10]]
 
 
+def many(count: int) -> list[dict[str, str]]:
+    """Rows that keep the checks busy for a while, with copies among the first."""
+    dice = random.Random(5)
+    words = [f"{start}{end}" for start in ("plan", "tax", "ship", "cloud", "bank", "port") for end in ("", "ing", "ed", "er", "s", "able")]
+    rows = [{"prompt": " ".join(dice.choices(words, k=60)), "completion": " ".join(dice.choices(words, k=25))} for _ in range(count)]
+    return [*rows, *rows[:3]]
+
+
+def wait_until_checked(view: Any) -> None:
+    view.locator(".ftn-work").wait_for(state="hidden", timeout=300_000)
+
+
 @pytest.fixture(scope="module")
 def playwright() -> Iterator[Any]:
     with playwright_api.sync_playwright() as started:
@@ -57,6 +71,10 @@ def lab(own_store: Path, tiny_model: Path, tmp_path: Path) -> Iterator[Lab]:
     folder = tmp_path / "work"
     folder.mkdir()
     (folder / "tickets.jsonl").write_text("".join(json.dumps(row) + "\n" for row in tickets()))
+    (folder / "many.jsonl").write_text("".join(json.dumps(row) + "\n" for row in many(20_000)))
+    write_notebook(folder / "many.ipynb", [
+        "%load_ext ft_notebook\nimport ft_notebook", f"found = ft_notebook.inspect('many.jsonl', model={str(tiny_model)!r})\nfound",
+        "print(len(found.findings), found.problems)"])
     write_notebook(folder / "look.ipynb", [
         "%load_ext ft_notebook\nimport ft_notebook", f"ft_notebook.inspect('tickets.jsonl', model={str(tiny_model)!r})",
         RECIPE.format(model=tiny_model)])
@@ -91,6 +109,7 @@ def test_a_user_looks_filters_edits_mends_and_trains_on_what_comes_of_it(lab: La
     run_cell(page, 0)
     view = run_cell(page, 1).locator(".ftn-inspect")
     view.get_by_role("status").filter(has_text=re.compile("^53 rows")).wait_for(timeout=180_000)
+    wait_until_checked(view)
     picture(page, "inspector-in-lab")
 
     view.get_by_role("group", name="completion by value").get_by_role("button", name=re.compile("^invoice: 16 rows")).click()
@@ -105,6 +124,9 @@ def test_a_user_looks_filters_edits_mends_and_trains_on_what_comes_of_it(lab: La
     editor.fill("The login page does not open at all")
     editor.press("Enter")
     view.get_by_text("edited 1").wait_for()
+    pane = view.locator(".ftn-pane")
+    pane.get_by_text("as edited").wait_for(timeout=60_000)
+    assert "The login page does not open at all" in "".join(pane.locator(".ftn-tok").all_text_contents())
 
     for box in view.locator(".ftn-findings input[type=checkbox]").all():
         if box.is_visible() and box.is_checked():
@@ -133,20 +155,53 @@ def test_the_saved_notebook_is_read_without_a_kernel_in_the_dark(lab: Lab, playw
     run_cell(page, 0)
     output = run_cell(page, 1)
     output.locator(".ftn-inspect").get_by_role("grid").wait_for(timeout=180_000)
+    wait_until_checked(output.locator(".ftn-inspect"))
+    page.wait_for_timeout(1000)
     assert not output.locator(".ftn-inspected").is_visible()        # which the live view stands for
     page.keyboard.press("Control+s")
     page.wait_for_timeout(1500)
     saved = nbformat.read(lab.folder / "look.ipynb", 4)
     html = "".join(str(part["data"].get("text/html", "")) for part in saved.cells[1].outputs)
     assert "Ticket 3 on the login page" in html and "<script>" not in html
+    assert "2 rows repeat an earlier one" in html and "still at work" not in html and "tokens a row" in html
     page.context.browser.close()
     end_sessions(lab)
     lab.set_theme("JupyterLab Dark")
     page = lab.open(playwright, "look.ipynb", height=1300)          # a new kernel knows nothing of the view
     card = page.locator(".ftn-inspected")
     card.wait_for(timeout=60_000)
-    card.locator("summary").click()
-    assert "Ticket 3 on the login page" in card.inner_text()
+    for summary in card.locator("summary").all():
+        summary.click()
+    for said in ("Ticket 3 on the login page", "2 rows repeat an earlier one", "no row is longer than 1,024 tokens"):
+        assert said in card.inner_text(), said
     assert page.evaluate("window.__pwned") is None
     picture(page, "inspector-without-kernel-dark")
 
+
+def test_the_table_is_there_before_the_findings_and_stop_keeps_what_was_found(lab: Lab, playwright: Any) -> None:
+    page = lab.open(playwright, "many.ipynb", height=1300)
+    run_cell(page, 0)
+    output = run_cell(page, 1)
+    view = output.locator(".ftn-inspect")
+    view.get_by_role("status").filter(has_text=re.compile("^20,003 rows")).wait_for(timeout=60_000)
+    assert "No check found anything." not in view.inner_text(), "nobody has looked yet"
+    work = view.locator(".ftn-work")
+    work.get_by_text(re.compile(r"Reading the rows|\d+ of \d+ checks done")).wait_for()
+    view.get_by_role("searchbox").fill("planing cloud")            # the kernel answers while the checks are at work
+    view.get_by_text(re.compile(r"^[\d,]+ of 20,003 rows")).wait_for(timeout=30_000)
+    view.get_by_role("button", name=re.compile("3 rows repeat an earlier one")).wait_for(timeout=300_000)
+    assert work.is_visible() and view.get_by_role("searchbox").input_value() == "planing cloud"
+    picture(page, "inspector-at-work")
+    work.get_by_role("button", name="Stop").click()
+    work.get_by_text(re.compile(r"Stopped after \d+ of \d+ checks.* What was found so far is kept")).wait_for(timeout=10_000)
+    assert view.get_by_role("button", name=re.compile("3 rows repeat an earlier one")).is_visible()
+    said = run_cell(page, 2).get_by_text(re.compile(r"^\d+ \["))
+    said.wait_for(timeout=20_000)
+    assert "Stopped after" in said.inner_text(), "what asks for findings does not start the work anew"
+    page.keyboard.press("Control+s")
+    page.wait_for_timeout(1500)
+    saved = nbformat.read(lab.folder / "many.ipynb", 4)
+    html = "".join(str(part["data"].get("text/html", "")) for part in saved.cells[1].outputs)
+    assert "3 rows repeat an earlier one" in html and "Stopped after" in html
+    work.get_by_role("button", name="Go on").click()
+    work.get_by_role("button", name="Stop").wait_for(timeout=10_000)

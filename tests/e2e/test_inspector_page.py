@@ -14,19 +14,24 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 sys.path.insert(0, str(Path(__file__).parent))
 
 from hostile import HOSTILE
-from inspector_page import Kernel, findings, load, tickets
+from inspector_page import Kernel, findings, load, script, tickets
 from lab import _FLAGS, CHROMIUM
 from live_page import NOTEBOOK, ROOT, THEMES
 
 from ft_notebook.data.browse import Browser
 from ft_notebook.data.checks.finding import Finding
 from ft_notebook.data.source import Row, Table
+from ft_notebook.notebook.standing import Standing
 from ft_notebook.views.text import visible
 
 pytestmark = pytest.mark.skipif(not CHROMIUM, reason="needs Debian's chromium (apt-get install chromium)")
 playwright_api = pytest.importorskip("playwright.sync_api", reason="needs playwright (pip install playwright)")
 
 IMAGES = ROOT / "build" / "images"
+CHARTS = [{"title": "tokens a row", "edges": [20, 100, 180, 260], "limit": 200, "words": "3.0% of the rows are longer than 200 tokens and are cut",
+           "bars": [["20 to 99", 160], ["100 to 179", 133], ["180 to 259", 9]]},
+          {"title": "labels", "bars": [["Billing", 120], ["Account", 61], ["Technical issue, with a long name", 9]], "more": 2},
+          {"title": "languages", "bars": [["en", 281], ["de", 14], ["es", 7]]}]
 NUMBERS = {"tokens, 19 % trained": "21,480", "cut, longest 212 of 512": "0", "for 3 epochs here": "≈ 3 min"}
 FOUND = findings({"both": [5, 40, 77, 120], "near": [17, 203, 88, 9, 10, 11, 12, 13, 14], "mail": [3, 4]})
 FAULTS = """() => {
@@ -119,9 +124,9 @@ def million(tmp: Path, rows: int = 1_000_000) -> Browser:
 
 
 def test_the_script_never_turns_text_into_markup() -> None:
-    code = (NOTEBOOK / "inspector.js").read_text(encoding="utf-8")
-    assert len(code.encode()) < 50_000
-    assert not re.search(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\b|new Function|DOMParser|https?://", code)
+    code = script()
+    assert len(code.encode()) < 60_000
+    assert not re.search(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\b|new Function|DOMParser|https?://(?!www\.w3\.org/2000/svg)", code)
 
 
 def test_colours_come_from_the_page_where_it_has_them() -> None:
@@ -139,7 +144,9 @@ def test_each_state_is_readable_at_each_width_and_has_no_serious_barrier(theme: 
         ("<|im_start|>", False), ("user\n", False), ("hi", False), (" there", False), ("<|im_end|>", False), ("B", True), ("illing", True), ("<|im_end|>", True)]]
 
     def live() -> None:
-        kernel.show(sample, findings=FOUND, numbers=NUMBERS, on_fix=lambda places: "", see=lambda row: {"tokens": tokens, "text": ""})
+        kernel.show(sample, findings=FOUND, numbers=NUMBERS, charts=CHARTS, on_fix=lambda places: "", see=lambda row: {"tokens": tokens, "text": ""},
+                    cell=lambda: ("%%finetune tickets\ndata: tickets@v2\n", "")).set_work(Standing("working", 12, 19, "near-duplicates", (2, 5)))
+        kernel.change()
         page.get_by_role("button", name="9 near duplicates").click()
         settle(kernel)
         kernel.flush()
@@ -296,6 +303,92 @@ def test_a_finding_shows_its_rows_together_and_what_was_found(page: Any, shown: 
     page.get_by_text("Nothing needs to be done.").wait_for()
 
 
+def test_findings_that_come_later_leave_the_user_at_work(page: Any, kernel: Kernel) -> None:
+    made: list[list[int]] = []
+    inspector = kernel.show(tickets(ROOT / "ft_notebook" / "samples" / "tickets.jsonl"), on_fix=lambda numbers: made.append(numbers) or "made")
+    inspector.set_work(Standing("working", 3, 19, "duplicates", (1, 2)))
+    inspector.set_findings([{**FOUND[1], "finding": 5}])
+    kernel.change()
+    settle(kernel)
+    assert "Checking: 3 of 19 checks done · duplicates 50%" in page.locator(".ftn-work").inner_text()
+    page.get_by_role("searchbox").fill("the")
+    page.get_by_role("button", name="9 near duplicates").click()
+    page.get_by_role("checkbox", name="Fix: Drop 8 copies").uncheck()
+    settle(kernel)
+    page.locator(".ftn-grid").focus()
+    page.keyboard.press("ArrowDown")
+    before = rows(page), count(page), page.locator(".ftn-active .ftn-number").inner_text()
+    inspector.set_findings([{**FOUND[0], "finding": 8}, {**FOUND[1], "finding": 5}])
+    inspector.set_numbers(NUMBERS, CHARTS)
+    inspector.set_work(Standing("done", 19, 19))
+    kernel.change()
+    settle(kernel)
+    assert (rows(page), count(page), page.locator(".ftn-active .ftn-number").inner_text()) == before
+    assert page.locator(".ftn-find b").all_text_contents() == ["4 rows in both splits", "9 near duplicates"]
+    assert not page.locator(".ftn-work").is_visible() and page.locator(".ftn-find[aria-pressed=true] b").inner_text() == "9 near duplicates"
+    assert not page.get_by_role("checkbox", name="Fix: Drop 8 copies").is_checked(), "what the user chose stays"
+    page.get_by_role("button", name="Fix 1 finding → new version").click()
+    settle(kernel)
+    assert made == [[8]]
+    inspector.set_findings([{**FOUND[0], "finding": 8}])
+    kernel.change()
+    settle(kernel)
+    assert page.locator(".ftn-find[aria-pressed=true]").count() == 0 and "No row" not in page.locator(".ftn-main").inner_text()
+
+
+def test_the_checks_are_stopped_and_gone_on_with_by_a_click(page: Any, kernel: Kernel) -> None:
+    asked: list[str] = []
+    inspector = kernel.show(Browser.open([{"a": "x"}]), on_work={"stop": lambda: asked.append("stop"), "start": lambda: asked.append("start")})
+    assert "No check found anything." in page.locator(".ftn-findings").inner_text() and not page.locator(".ftn-work").is_visible()
+    for phase, button, words in [("working", "Stop", "Reading the rows…"), ("stopped", "Go on", "Stopped while the rows were read")]:
+        inspector.set_work(Standing(phase))  # type: ignore[arg-type]
+        kernel.change()
+        assert words in page.locator(".ftn-work [role=status]").inner_text()
+        assert "Nothing was found so far." in page.locator(".ftn-findings").inner_text()
+        page.locator(".ftn-work").get_by_role("button", name=button).click()
+        settle(kernel)
+    assert asked == ["stop", "start"]
+    inspector.set_work(Standing("failed", error="a.jsonl has changed since it was opened"))
+    kernel.change()
+    assert "has changed" in page.locator(".ftn-work").inner_text() and not page.locator(".ftn-work button").is_visible() and cell(page, 1, 1) == "x"
+
+
+def test_the_numbers_are_drawn_with_the_line_at_which_rows_are_cut(page: Any, kernel: Kernel) -> None:
+    kernel.show(Browser.open([{"a": "x"}]), charts=CHARTS)
+    settle(kernel)
+    picture = page.get_by_role("img", name="tokens a row: 20 to 259 tokens; 3.0% of the rows are longer than 200 tokens and are cut")
+    heights = picture.locator("rect").evaluate_all("all => all.map((one) => Number(one.getAttribute('height')))")
+    assert heights[0] > heights[1] > heights[2] >= 2 and picture.locator("title").all_text_contents()[0] == "20 to 99 tokens: 160 rows"
+    at, ends = picture.locator("line").get_attribute("x1"), picture.locator("rect").last.get_attribute("x")
+    assert float(ends) < float(at) < 230 and page.get_by_text("20 to 259 tokens, cut at 200").is_visible()
+    lanes = page.locator(".ftn-chart", has_text="labels").locator("li")
+    assert [one.split("\n") for one in lanes.all_inner_texts()] == [["Billing", "120"], ["Account", "61"], ["Technical issue, with a long name", "9"]]
+    widths = lanes.locator("i").evaluate_all("all => all.map((one) => one.offsetWidth)")
+    assert widths[0] > 1.8 * widths[1] > 6 * widths[2] > 0
+    far = [{**CHARTS[0], "limit": 1024, "words": "no row is longer"}]
+    kernel.show(Browser.open([{"a": "x"}]), charts=far)
+    assert page.locator(".ftn-chart line").count() == 0, "a line far off would leave no room for the bars"
+
+
+def test_a_cell_that_trains_is_offered_to_the_page_and_else_shown_to_be_copied(page: Any, kernel: Kernel) -> None:
+    text = "%%finetune tickets\ndata: tickets@v2\n"
+    kernel.show(Browser.open([{"a": "x"}]), cell=lambda: (text, "1 edited row is not in it."))
+    page.get_by_role("button", name="Train on this").click()
+    settle(kernel)
+    panel = page.locator(".ftn-training")
+    assert panel.locator("pre").text_content() == text and "1 edited row is not in it." in panel.inner_text()
+    page.evaluate("navigator.clipboard.writeText = async (text) => { window.copied = text; }") if page.evaluate("'clipboard' in navigator") else page.evaluate(
+        "Object.defineProperty(navigator, 'clipboard', { value: { writeText: async (text) => { window.copied = text; } } })")
+    panel.get_by_role("button", name="Copy").click()
+    page.wait_for_function("window.copied !== undefined")
+    assert page.evaluate("window.copied") == text and said(page) == "Copied."
+    panel.get_by_role("button", name="Close").click()
+    page.evaluate("document.addEventListener('ft-notebook:insert-cell', (event) => { window.inserted = event.detail.text; event.preventDefault(); })")
+    page.get_by_role("button", name="Train on this").click()
+    settle(kernel)
+    assert page.evaluate("window.inserted") == text and not panel.is_visible() and "below" in said(page)
+
+
 def test_search_sort_pin_and_written_filters(page: Any, kernel: Kernel) -> None:
     kernel.show(Browser.open([{"text": f"Word {at}", "n": at, "other": "x" * at} for at in range(200)]))
     settle(kernel)
@@ -444,7 +537,8 @@ def test_the_row_is_shown_as_the_model_sees_it(page: Any, kernel: Kernel) -> Non
     tokens = [{"text": "<|im_start|>", "is_trained": False, "is_special": True}, {"text": "user\n", "is_trained": False, "is_special": False},
               {"text": "hi\u202e", "is_trained": False, "is_special": False}, {"text": "Bill", "is_trained": True, "is_special": False},
               {"text": "<|im_end|>", "is_trained": True, "is_special": True}]
-    kernel.show(Browser.open([{"a": "hi"}, {"a": "zero\u200bwidth"}]), see=lambda row: {"tokens": tokens, "text": "cut at 512 tokens"} if row == 1 else {"tokens": []})
+    cut = [{"text": "lost", "is_trained": True, "is_special": False, "is_kept": False}]
+    kernel.show(Browser.open([{"a": "hi"}, {"a": "zero\u200bwidth"}]), see=lambda row: {"tokens": tokens, "text": "cut at 512 tokens"} if row == 1 else {"tokens": cut + tokens[2:]})
     settle(kernel)
     kernel.flush()
     pane = page.locator(".ftn-pane")
@@ -455,7 +549,10 @@ def test_the_row_is_shown_as_the_model_sees_it(page: Any, kernel: Kernel) -> Non
     page.locator(".ftn-grid").focus()
     page.keyboard.press("ArrowDown")
     settle(kernel)
-    assert "zero⟨U+200B⟩width" in pane.inner_text() or "zero⟨U+200B⟩width" in page.locator(".ftn-grid").inner_text()
+    kernel.flush()
+    assert pane.locator("s.ftn-cut").all_text_contents() == ["lost"] and "what is cut off is struck out" in pane.locator("p").first.inner_text()
+    assert pane.locator("b.ftn-tok").all_text_contents() == ["Bill", "<|im_end|>"], "what is cut off is not trained"
+    assert "zero⟨U+200B⟩width" in page.locator(".ftn-grid").inner_text()
 
 
 def test_a_busy_kernel_and_a_lost_one_are_said_in_words(page: Any, kernel: Kernel) -> None:
@@ -492,7 +589,10 @@ def test_hostile_strings_are_text_in_every_column_and_label(page: Any, kernel: K
                    for at, text in enumerate(HOSTILE, start=1)], names[:3], "hostile")
     tokens = [{"text": text, "is_trained": at % 2 == 0, "is_special": at % 3 == 0} for at, text in enumerate(HOSTILE)]
     said_of = [Finding(text, "harms", text, text, (1, 2)).to_dict() for text in HOSTILE]
-    kernel.show(Browser.open(table), name=HOSTILE[0], findings=said_of, numbers={text: text for text in HOSTILE}, see=lambda row: {"tokens": tokens, "text": HOSTILE[1]})
+    kernel.show(Browser.open(table), name=HOSTILE[0], findings=said_of, numbers={text: text for text in HOSTILE}, see=lambda row: {"tokens": tokens, "text": HOSTILE[1]},
+                charts=[{"title": text, "bars": [[text, 2], ["plain", 1]], "words": text} for text in HOSTILE] + [
+                    {"title": text, "edges": [0, 5, 9], "limit": 6, "bars": [[text, 2], [text, 1]], "words": text} for text in HOSTILE],
+                cell=lambda: ("".join(HOSTILE).replace("\ud800", ""), HOSTILE[0]))
     settle(kernel)
     kernel.flush()
     line = str.maketrans({"\n": "↵", "\t": "⇥"})
@@ -521,10 +621,13 @@ def test_hostile_strings_are_text_in_every_column_and_label(page: Any, kernel: K
     assert count(page) == f"{alike} of 150 rows"
     page.locator(".ftn-bar").first.click()
     settle(kernel)
+    page.get_by_role("button", name="Train on this").click()
+    assert "<script>" in page.locator(".ftn-training pre").inner_text()
+    assert page.locator(".ftn-chart b").all_text_contents() == [visible(text).translate(line) for text in HOSTILE] * 2
     assert page.locator(":is(script[src], iframe, object, embed, img, a, form, meta[http-equiv], base, link)").count() == 0
     kinds = "[...new Set([...document.querySelectorAll('#out *')].map((each) => each.localName))].sort()"
-    assert set(page.evaluate(kinds)) <= {"b", "button", "dd", "del", "div", "dl", "dt", "h1", "i", "input", "ins", "label", "li", "mark", "option",
-                                         "p", "select", "span", "textarea", "ul"}
+    assert set(page.evaluate(kinds)) <= {"b", "button", "dd", "del", "details", "div", "dl", "dt", "h1", "i", "input", "ins", "label", "li", "line",
+                                         "mark", "option", "p", "pre", "progress", "rect", "s", "select", "span", "summary", "svg", "textarea", "title", "ul"}
     handlers = "[...document.querySelectorAll('#out *')].flatMap((each) => each.getAttributeNames()).filter((name) => /^on|^src|^href|^style$/.test(name) && name !== 'style')"
     assert page.evaluate(handlers) == [] and page.evaluate("window.__pwned") is None
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")

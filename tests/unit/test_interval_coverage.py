@@ -11,8 +11,10 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
+from benchmarks import interval_evaluation as evaluation
 from benchmarks import interval_settings as settings
 from benchmarks.interval_coverage import (
+    ALARMS,
     COVERAGE,
     Effort,
     alarms,
@@ -73,6 +75,26 @@ def test_a_small_simulation_finds_most_intervals_right_and_few_alarms(monkeypatc
     assert len(found) == 6 and all(row.contenders <= 0.2 for row in found)
 
 
+def test_a_small_simulation_of_an_evaluation_s_own_intervals_finds_most_right_and_few_alarms(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    monkeypatch.setattr(evaluation, "CONFIDENCES", {name: evaluation.CONFIDENCES[name] for name in (
+        "calibrated", "calibrated, nearly sure")})
+    small = Effort(simulations=60, resamples=200, sizes=(100,))
+    rows = [row for part in evaluation.COVERAGE for row in part(small)]
+    assert len(rows) == 2 + 6 + 2 and all(row.compare is None and row.contenders is None for row in rows)
+    assert all(0.8 <= row.evaluation <= 1 for row in rows)
+    found = list(evaluation.evaluation_alarms(small))
+    assert len(found) == 2 + 4 and all(row.evaluation <= 0.15 for row in found)
+
+
+def test_the_true_calibration_error_of_bins_is_known_where_it_is_the_same_everywhere():
+    assert evaluation._binned_error("calibrated", 5) == 0
+    assert evaluation._binned_error("nearly sure, 25 points too much", 8) == pytest.approx(0.25, abs=1e-4)
+    # In one bin, too sure above and too unsure below cancel out in part.
+    assert evaluation._binned_error("too sure at both ends", 1) < evaluation._binned_error("too sure at both ends", 10)
+
+
 def test_equal_effort_gives_equal_figures():
     effort = Effort(simulations=10, resamples=100, sizes=(30,))
     assert list(macro_f1(effort)) == list(macro_f1(effort))
@@ -92,5 +114,8 @@ def test_the_page_marks_what_is_outside_from_sixty_examples_on():
 
 
 def test_every_part_is_run():
-    assert {part.__name__ for part in COVERAGE} == {"shares", "paired_hits", "figures", "macro_f1", "corpora", "losses"}
+    assert {part.__name__ for part in COVERAGE} == {
+        "shares", "paired_hits", "figures", "macro_f1", "corpora", "losses", "calibration_errors", "fit_gaps",
+        "group_gaps"}
+    assert {part.__name__ for part in ALARMS} == {"alarms", "evaluation_alarms"}
     assert len(list(corpora(Effort(simulations=2, resamples=20, sizes=(60,))))) == 6

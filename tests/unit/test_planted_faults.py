@@ -63,6 +63,23 @@ def test_faults_are_what_they_are_called():
     assert " ".join(copy["completion"].split()) == ROW["completion"]
 
 
+def test_a_wrong_label_differs_in_the_field_that_is_named_or_in_the_subject():
+    draw = random.Random(0)
+    answers = ["a, x, high", "a, x, low", "b, y, low", "b, z, high"]
+    assert plant.mislabelled(answers[0], answers, 0, draw) == "b, x, high"
+    assert plant.mislabelled(answers[0], answers, 2, draw) == "a, x, low"
+    assert {plant.mislabelled(answers[0], answers, None, draw) for _ in range(30)} == {"b, y, low", "b, z, high"}
+
+
+def test_the_figures_of_several_seeds_are_summed(monkeypatch):
+    monkeypatch.setattr(planted_faults, "OTHER_SEEDS", range(2))
+    monkeypatch.setattr(planted_faults, "found_by", lambda check, subject: {1, 2})
+    docs = [dict(ROW) for _ in range(20)]
+    more = {each.fault: each for each in planted_faults.more_seeds(docs, [{"text": f"t{n}", "label": "ab"[n % 2]} for n in range(40)])}
+    assert (more["answers of python-docs cut"].planted, more["answers of python-docs cut"].found) == (40, 4)
+    assert more["category of tickets changed"].planted == 2 * planted_faults.TICKETS_CHANGED
+
+
 def test_templates_are_all_different():
     rows = plant.templates(200, random.Random(0))
     assert len({row["prompt"] for row in rows}) == len(rows) == 200

@@ -9,7 +9,8 @@ from typing import Any
 
 from ft_notebook.data.checks.finding import Finding, Fix, counted
 from ft_notebook.data.checks.label_fields import LabelField, answer_steps, edited, label_fields
-from ft_notebook.data.checks.label_model import Judgement, features, judge
+from ft_notebook.data.checks.label_guesses import features
+from ft_notebook.data.checks.label_model import Judgement, judge, odds_of
 from ft_notebook.data.checks.spelling import folded
 from ft_notebook.data.checks.stages import stage
 from ft_notebook.data.checks.subject import Progress, Record, Subject
@@ -20,11 +21,12 @@ LEAST_OF_A_LABEL = 5
 MOST_SHARE = 0.2
 """Where more rows look wrong, the texts do not say which label is right."""
 MAX_NAMED = 3
-STRICTNESS = 2.4
+STRICTNESS = 5.0
 """The odds that a label is wrong must be so many times the share of the rows for which the model has another one."""
 LEAST_ODDS = 0.2
 CONFIDENT = 0.7
-"""Least probability of another label in some field; the rows most like this one must agree in all of them."""
+"""Least probability of another label in some field; the rows most like this one must agree in all of them. They need
+not where one field alone does not go with the others, and is more likely wrong than right."""
 UNLIKELY = 0.1
 
 
@@ -102,13 +104,14 @@ def _wrong(records: Sequence[Record], fields: Sequence[_Coded], progress: Progre
     codes = np.array([[field.codes[record.row] for field in fields] for record in records])
     judged = judge(texts, codes, stage(progress, 1, 2))
     disagreed = float(np.any(judged.best != codes, axis=1).mean())
-    is_doubtful = judged.doubt >= max(STRICTNESS * disagreed, LEAST_ODDS) * (1 - judged.doubt)
-    suspects = np.flatnonzero(is_doubtful & _is_sure(judged, codes) & _issues(judged, codes))
-    agreed: Any = np.ones(len(suspects), bool)
+    odds = odds_of(judged.doubt)
+    agreed = (odds >= max(STRICTNESS * disagreed, LEAST_ODDS)) & _is_sure(judged, codes) & _issues(judged, codes)
     for number, votes in enumerate(judged.votes):
-        better, given = judged.best[suspects, number], codes[suspects, number]
-        agreed &= (better == given) | (votes[suspects, better] > votes[suspects, given])
-    return {int(place): _better(judged, codes[place], int(place)) for place in suspects[agreed]}
+        better, given, rows = judged.best[:, number], codes[:, number], np.arange(len(codes))
+        agreed &= (better == given) | (votes[rows, better] > votes[rows, given])
+    differs_alone = (judged.alone >= 0) & (odds >= 1) & (judged.sure >= CONFIDENT)
+    return {int(place): _better(judged, codes[place], int(place))
+            for place in np.flatnonzero((agreed | differs_alone) & np.any(judged.best != codes, axis=1))}
 
 
 def _better(judged: Judgement, given: Any, place: int) -> dict[int, int]:

@@ -1,41 +1,28 @@
-"""What a simple model, trained on the other rows, says of each row's labels.
+"""How likely each row's labels are wrong, from what the texts say and from how the fields of the labels go together.
 
-Words and pieces of words, weighted by TF-IDF; logistic regression, cross-validated, one for each field of the labels.
-The fields are judged together with the combinations that occur, so that a subject which always has one category speaks
-against another one. Probabilities are calibrated on the rows themselves, wrong labels among them allowed for.
+A subject that always has one category speaks against another one. Probabilities are calibrated on the rows themselves,
+wrong labels among them allowed for.
 """
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ft_notebook.data.checks.stages import stage
+from ft_notebook.data.checks.label_guesses import LEAST, guesses_of
 from ft_notebook.data.checks.subject import Progress
 
-MAX_CHARS = 2000
-_EXACT_ROWS = 1000
-_COLUMNS = 20_000
-SMALL = 5000
-"""Up to so many rows pieces of words are read too, and more folds are trained."""
-TRAINED_ROWS = 8000
-DIMENSIONS = 200
 MOST_COMBINATIONS = 2000
-NEIGHBOURS = 10
-REFERENCE_ROWS = 3000
-_STRENGTH = 10.0
 _UNSEEN = 0.1
+_UNLINKED = 0.5
 _WRONG = 0.02
 """One label in fifty is taken to be any label at all before a row is looked at."""
-_LEAST = 1e-6
+_ALONE = 5.0
+"""That one field is wrong is so many times as likely as that all of them are."""
 _WEIGHTS = (0.0, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 4.0)
 _CALIBRATED_ROWS = 3000
 _CHUNK = 4_000_000
-_READ_ROWS = 2000
-_NEAR_ROWS = 1000
-_UNVOTED = 0.5
 
 
 @dataclass(frozen=True)
@@ -46,30 +33,24 @@ class Judgement:
     """Probability that the row's labels are any labels at all, [N]."""
     best: Any
     """The likeliest labels, [N, F]."""
+    sure: Any
+    alone: Any
+    """Where one field is doubted, given the others: which one, -1 elsewhere, and how likely its best label is, [N]."""
     fields: list[Any]
     """Probabilities of each label of a field, [N, K] each; rows sum to one."""
     votes: list[Any]
-    """How much the most similar rows speak for each label of a field, [N, K] each."""
+    """How much the most similar rows, or a second model, speak for each label of a field, [N, K] each."""
 
 
-def features(texts: Sequence[str], progress: Progress) -> Any:
-    """TF-IDF of the texts, a sparse matrix of rows of length 1."""
-    from scipy.sparse import hstack, vstack
-    from sklearn.feature_extraction.text import HashingVectorizer, TfidfTransformer, TfidfVectorizer
-    from sklearn.preprocessing import normalize
+@dataclass(frozen=True)
+class _Pooled:
+    """As a judgement has it, for fields that are judged together."""
 
-    read = [text[:MAX_CHARS] for text in texts]
-    if len(read) > SMALL:
-        hashed = HashingVectorizer(ngram_range=(1, 2), n_features=2**18, alternate_sign=False, norm=None)
-        parts = []
-        for at in range(0, len(read), _READ_ROWS):
-            progress(at, len(read))
-            parts.append(hashed.transform(read[at : at + _READ_ROWS]))
-        return TfidfTransformer(sublinear_tf=True).fit_transform(vstack(parts)).tocsr()
-    words = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True, strip_accents="unicode", token_pattern=r"\w+")
-    pieces = TfidfVectorizer(analyzer="char_wb", ngram_range=(2, 4), sublinear_tf=True, strip_accents="unicode")
-    found = [vectorizer.fit_transform(read) for vectorizer in (words, pieces) if _has_words(vectorizer, read)]
-    return normalize(hstack(found)).tocsr()
+    doubt: Any
+    best: Any
+    sure: Any
+    alone: Any
+    fields: list[Any]
 
 
 def judge(texts: Any, codes: Any, progress: Progress) -> Judgement:
@@ -77,129 +58,34 @@ def judge(texts: Any, codes: Any, progress: Progress) -> Judgement:
     import numpy as np
     from threadpoolctl import threadpool_limits
 
-    fields = codes.shape[1]
     with threadpool_limits(1):       # the matrices are small: more threads only wait for one another
-        dense = _reduced(texts, stage(progress, 0, fields + 2))
-        models = [_cross_validated(dense, codes[:, field], stage(progress, field + 1, fields + 2))
-                  for field in range(fields)]
-        votes = _votes(dense, codes, stage(progress, fields + 1, fields + 2))
-    sources = [(field, np.log(found)) for field, found in enumerate(models)]
-    sources += [(field, np.log(_shares_of(found, codes[:, field]))) for field, found in enumerate(votes)]
+        guesses = guesses_of(texts, codes, progress)
+    sources = [(field, np.log(each.model)) for field, each in enumerate(guesses)]
+    sources += [(field, np.log(each.shares)) for field, each in enumerate(guesses)]
+    votes = [each.votes for each in guesses]
     if len(np.unique(codes, axis=0)) <= MOST_COMBINATIONS:
-        return Judgement(*_pooled(sources, codes), votes)
+        pooled = _pooled(sources, codes)
+        return Judgement(pooled.doubt, pooled.best, pooled.sure, pooled.alone, pooled.fields, votes)
     alone = [_pooled([(0, logs) for of, logs in sources if of == field], codes[:, field : field + 1])
-             for field in range(fields)]
-    return Judgement(np.max([doubt for doubt, _, _ in alone], axis=0),
-                     np.concatenate([best for _, best, _ in alone], axis=1), [found[0] for _, _, found in alone], votes)
+             for field in range(codes.shape[1])]
+    return Judgement(np.max([found.doubt for found in alone], axis=0),
+                     np.concatenate([found.best for found in alone], axis=1), np.zeros(len(codes)),
+                     np.full(len(codes), -1), [found.fields[0] for found in alone], votes)
 
 
-def _votes(dense: Any, codes: Any, progress: Progress) -> list[Any]:
-    """For each field, how much the nearest other rows speak for each label, [N, K]: the sum of their likenesses."""
+def _pooled(sources: Sequence[tuple[int, Any]], codes: Any) -> _Pooled:
+    """How the fields of the other rows go together, and what each source, a field and its log probabilities, says of
+    the texts."""
     import numpy as np
 
-    rows = (dense / np.maximum(np.linalg.norm(dense, axis=1, keepdims=True), _LEAST)).astype(np.float32)
-    reference = np.arange(len(rows))
-    if len(rows) > REFERENCE_ROWS:
-        reference = np.sort(np.random.default_rng(0).choice(len(rows), REFERENCE_ROWS, replace=False))
-    place_of = np.full(len(rows), -1)
-    place_of[reference] = np.arange(len(reference))
-    votes = [np.zeros((len(rows), int(codes[:, field].max()) + 1)) for field in range(codes.shape[1])]
-    for at in range(0, len(rows), _NEAR_ROWS):
-        progress(at, len(rows))
-        asked = np.arange(at, min(at + _NEAR_ROWS, len(rows)))
-        alike = rows[asked] @ rows[reference].T
-        itself = place_of[asked] >= 0
-        alike[np.flatnonzero(itself), place_of[asked[itself]]] = 0.0
-        nearest = np.argpartition(-alike, NEIGHBOURS, axis=1)[:, :NEIGHBOURS]
-        weights = np.maximum(np.take_along_axis(alike, nearest, axis=1), 0.0)
-        for field, found in enumerate(votes):
-            np.add.at(found, (asked[:, None], codes[reference[nearest], field]), weights)
-    return votes
-
-
-def _shares_of(votes: Any, labels: Any) -> Any:
-    """Votes as probabilities; few votes say little more than how frequent each label is."""
-    import numpy as np
-
-    usual = np.bincount(labels, minlength=votes.shape[1]) / len(labels)
-    return (votes + _UNVOTED * usual + _LEAST) / (votes + _UNVOTED * usual + _LEAST).sum(axis=1, keepdims=True)
-
-
-def _has_words(vectorizer: Any, texts: Sequence[str]) -> bool:
-    analyze = vectorizer.build_analyzer()
-    return any(analyze(text) for text in texts)
-
-
-def _reduced(texts: Any, progress: Progress) -> Any:
-    """The texts in a few hundred dimensions, fitted on some of them; of few texts nothing is lost."""
-    import numpy as np
-    from sklearn.decomposition import TruncatedSVD
-
-    count = texts.shape[0]
-    progress(0, count)
-    if count <= _EXACT_ROWS:
-        values, vectors = np.linalg.eigh((texts @ texts.T).toarray())
-        is_kept = values > _LEAST
-        return vectors[:, is_kept] * np.sqrt(values[is_kept])
-    fitted = texts
-    if count > TRAINED_ROWS:
-        fitted = texts[np.sort(np.random.default_rng(0).choice(count, TRAINED_ROWS, replace=False))]
-    holders = np.bincount(fitted.indices, minlength=texts.shape[1])
-    columns = np.sort(np.argsort(-holders, kind="stable")[: min(_COLUMNS, int((holders > 1).sum()))])
-    if len(columns) < 2:
-        return np.zeros((count, 1))
-    svd = TruncatedSVD(min(DIMENSIONS, len(columns) - 1), n_iter=3, random_state=0).fit(fitted[:, columns])
-    parts = []
-    for at in range(0, count, _READ_ROWS):
-        progress(at, count)
-        parts.append(svd.transform(texts[at : at + _READ_ROWS][:, columns]))
-    return np.concatenate(parts)
-
-
-def _cross_validated(dense: Any, labels: Any, progress: Progress) -> Any:
-    """Probabilities [N, K] from models that were trained without the row."""
-    import numpy as np
-    from sklearn.exceptions import ConvergenceWarning
-    from sklearn.linear_model import LogisticRegression
-
-    count, most = len(labels), int(labels.max()) + 1
-    folds = 10 if count <= SMALL else 3
-    random = np.random.default_rng(0)
-    # Stratified: rows in the order of their labels, shuffled within, are dealt out in turn.
-    order = np.lexsort((random.random(count), labels))
-    fold_of: Any = np.empty(count, np.int64)
-    fold_of[order] = np.arange(count) % folds
-    found = np.full((count, most), _LEAST)
-    for fold in range(folds):
-        progress(fold, folds)
-        trained = np.flatnonzero(fold_of != fold)
-        if len(trained) > TRAINED_ROWS:
-            trained = random.choice(trained, TRAINED_ROWS, replace=False)
-        asked = np.flatnonzero(fold_of == fold)
-        if len(np.unique(labels[trained])) < 2:
-            found[asked[:, None], labels[trained][:1]] = 1.0
-            continue
-        model = LogisticRegression(C=_STRENGTH, max_iter=200, tol=1e-3)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ConvergenceWarning)     # nearly converged is good enough here
-            model.fit(dense[trained], labels[trained])
-        found[asked[:, None], model.classes_[None, :]] = np.maximum(model.predict_proba(dense[asked]), _LEAST)
-    return found / found.sum(axis=1, keepdims=True)
-
-
-def _pooled(sources: Sequence[tuple[int, Any]], codes: Any) -> tuple[Any, Any, list[Any]]:
-    """Doubt, best labels and probabilities of each field, from how often whole combinations occur elsewhere and from
-    what each source, a field and its log probabilities, says of the texts."""
-    import numpy as np
-
-    combinations, given, counts = np.unique(codes, axis=0, return_inverse=True, return_counts=True)
+    combinations, given = np.unique(codes, axis=0, return_inverse=True)
     given = given.ravel()
     count, fields = codes.shape
-    usual = [np.log(np.bincount(codes[:, field], minlength=logs.shape[1]) / count + _LEAST) for field, logs in sources]
+    usual = [np.log(np.bincount(codes[:, field], minlength=logs.shape[1]) / count + LEAST) for field, logs in sources]
+    links = _links(codes)
 
     def probabilities(rows: Any, weights: Sequence[float]) -> Any:
-        elsewhere = np.tile(counts.astype(float), (len(rows), 1)) - np.eye(len(counts))[given[rows]]
-        total = np.log(elsewhere + _UNSEEN)
+        total = sum(_log_shares(link, codes, combinations, rows) for link in links)
         for (field, logs), weight, share in zip(sources, weights, usual, strict=True):
             if weight:
                 total += weight * (logs[rows] - share)[:, combinations[:, field]]
@@ -208,17 +94,78 @@ def _pooled(sources: Sequence[tuple[int, Any]], codes: Any) -> tuple[Any, Any, l
         return likely / likely.sum(axis=1, keepdims=True)
 
     weights = _calibrated(probabilities, given, len(combinations), len(sources))
-    doubts, best, of_fields = [], [], []
+    others = [np.unique(np.delete(combinations, field, axis=1), axis=0, return_inverse=True)[1].ravel()
+              for field in range(fields)]
+    parts = []
     size = max(1, _CHUNK // len(combinations))
     for at in range(0, count, size):
         rows = np.arange(at, min(at + size, count))
         found = probabilities(rows, weights)
-        by_chance = _WRONG / len(combinations)
-        doubts.append(by_chance / (by_chance + (1 - _WRONG) * found[np.arange(len(rows)), given[rows]]))
-        best.append(combinations[found.argmax(axis=1)])
-        of_fields.append([_summed(found, combinations[:, field]) for field in range(fields)])
-    return (np.concatenate(doubts), np.concatenate(best),
-            [np.concatenate([part[field] for part in of_fields]) for field in range(fields)])
+        own = found[np.arange(len(rows)), given[rows]]
+        doubt, best = _doubt(own, len(combinations)), found.argmax(axis=1)
+        sure: Any = np.zeros(len(rows))
+        alone: Any = np.full(len(rows), -1)
+        for field in range(fields):
+            masked = np.where(others[field] == others[field][given[rows], None], found, 0.0)
+            whole = masked.sum(axis=1)
+            of_field = _doubt(own / whole, int(combinations[:, field].max()) + 1)
+            is_more = odds_of(of_field) > odds_of(doubt) / np.where(alone < 0, _ALONE, 1.0)
+            doubt = np.where(is_more, of_field, doubt)
+            best = np.where(is_more, masked.argmax(axis=1), best)
+            sure = np.where(is_more, masked.max(axis=1) / whole, sure)
+            alone = np.where(is_more, field, alone)
+        parts.append((doubt, combinations[best], sure, alone,
+                      *(_summed(found, combinations[:, field]) for field in range(fields))))
+    doubt, best, sure, alone, *of_fields = (np.concatenate(part) for part in zip(*parts, strict=True))
+    return _Pooled(doubt, best, sure, alone, of_fields)
+
+
+def _doubt(probability: Any, labels: int) -> Any:
+    """How likely a label is any of so many, where it has this probability if it is right."""
+    return _WRONG / labels / (_WRONG / labels + (1 - _WRONG) * probability)
+
+
+def odds_of(probability: Any) -> Any:
+    """For and against."""
+    import numpy as np
+
+    return probability / np.maximum(1 - probability, LEAST**2)
+
+
+def _links(codes: Any) -> list[tuple[int, int]]:
+    """Fields that depend on one another most, (-1, root) first: a tree of most mutual information.
+
+    Source: Chow and Liu, "Approximating discrete probability distributions with dependence trees", 1968.
+    """
+    from sklearn.metrics import mutual_info_score
+
+    links, rest = [(-1, 0)], set(range(1, codes.shape[1]))
+    while rest:
+        known = {field for _, field in links}
+        link = max(((one, other) for one in known for other in rest),
+                   key=lambda pair: float(mutual_info_score(codes[:, pair[0]], codes[:, pair[1]])))
+        links.append(link)
+        rest.remove(link[1])
+    return links
+
+
+def _log_shares(link: tuple[int, int], codes: Any, combinations: Any, rows: Any) -> Any:
+    """How frequent each combination's label of a field is in the other rows, given its label of another field."""
+    import numpy as np
+
+    of, field = link
+    usual = np.bincount(codes[:, field]) / len(codes)
+    if of < 0:
+        together = np.bincount(codes[:, field])[combinations[:, field]].astype(float)
+        is_own = combinations[:, field] == codes[rows, field, None]
+        return np.log(together - is_own + _UNSEEN)
+    both: Any = np.zeros((int(codes[:, of].max()) + 1, len(usual)))
+    np.add.at(both, (codes[:, of], codes[:, field]), 1.0)
+    is_own_of = combinations[:, of] == codes[rows, of, None]
+    is_own = is_own_of & (combinations[:, field] == codes[rows, field, None])
+    together = both[combinations[:, of], combinations[:, field]] - is_own
+    return np.log((together + _UNLINKED * usual[combinations[:, field]])
+                  / (both.sum(axis=1)[combinations[:, of]] - is_own_of + _UNLINKED))
 
 
 def _summed(found: Any, labels: Any) -> Any:

@@ -6,10 +6,9 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
-from typing import Any
 
 from ft_notebook.data.checks.finding import Finding, Fix, counted
+from ft_notebook.data.checks.language_model import LanguageModel, language_model
 from ft_notebook.data.checks.sides import are_labels, prompts
 from ft_notebook.data.checks.subject import Progress, Subject, each
 from ft_notebook.data.steps import DropRows
@@ -26,17 +25,13 @@ MANY_LETTERS = 40
 MINORITY = 0.2
 """Languages in a smaller share of the rows are said to be in the minority."""
 MAX_NAMED = 8
-KEPT_GUESSES = 10
-STUDIED_TEXTS = 2000
-"""As many are told by the model; in later ones the words that these have in common speak for their language."""
-COMMON_WORDS, MIN_TEXTS, FAMILIAR = 300, 50, 0.45
-"""How many words stand for a language, from how many texts, and which share of a text's words tells its language."""
+TOGETHER = 2000
+"""So many texts are told at a time, within a fraction of a second."""
 
-_NO_LANGUAGE = re.compile(
-    r"```.*?(?:```|$)|`[^`\n]{1,200}`|<[^<>]{1,200}>|https?://\S+|www\.\S+|\S+@\S+"
-    r"|(?<![A-Za-z.])[A-Za-z.]*[\d_/\\][A-Za-z0-9_./\\-]*", re.DOTALL)
+_MARKUP = re.compile(r"```.*?(?:```|$)|`[^`\n]{1,200}`|<[^<>]{1,200}>", re.DOTALL)
+_NO_WORD = re.compile(r"https?://.+|www\..+|.+@.+|(?<![A-Za-z.])[A-Za-z.]*[\d_/\\][A-Za-z0-9_./\\-]*", re.DOTALL)
 _DENSE = re.compile(r"[\u1100-\u11ff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
-_CODE = re.compile(r"[{}()\[\];=<>|$\\]")
+_CODE = "{}()[];=<>|$\\"
 _CLOSE = tuple(map(frozenset, (
     ("no", "nb", "nn", "da"), ("hr", "sr", "bs", "sl"), ("id", "ms"), ("pt", "gl", "es"), ("cs", "sk"), ("af", "nl"),
     ("ca", "es", "oc"))))
@@ -69,9 +64,9 @@ class Languages:
 
     def find(self, subject: Subject, progress: Progress) -> Sequence[Finding]:
         """Rows in none of `expect: {languages: ...}`; without that, the languages and the rows of rare ones."""
-        identifier = _identifier()
-        expected = [_code(name, identifier) for name in subject.expect.languages]
-        guesses = _guesses(subject, identifier, progress)
+        model = language_model()
+        expected = [_code(name, model) for name in subject.expect.languages]
+        guesses = _guesses(subject, model, progress)
         return self._foreign(guesses, expected) if expected else self._mix(guesses)
 
     def _foreign(self, guesses: Mapping[int, Sequence[Guesses]], expected: Sequence[str]) -> list[Finding]:
@@ -110,61 +105,44 @@ def letter_count(text: str) -> int:
     return sum(map(str.isalpha, text)) + (0 if text.isascii() else 2 * len(_DENSE.findall(text)))
 
 
-def _guesses(subject: Subject, identifier: Any, progress: Progress) -> dict[int, list[Guesses]]:
+def _guesses(subject: Subject, model: LanguageModel, progress: Progress) -> dict[int, list[Guesses]]:
     """By row, what language its input and its answer are in, of those that are long enough and no code."""
     has_labels = are_labels([record.output for record in subject.examples if record.output is not None])
     found: dict[int, list[Guesses]] = {}
-    teller = _Teller(identifier)
+    waiting: list[tuple[int, int, str]] = []
     for record in each(subject.records, progress, total=len(subject.records), every=200):
         answer = [] if has_labels or record.output is None else [record.output]
         for text in map(_plain, ("\n".join(prompts(record)), *answer)):
             count = letter_count(text)
-            if count >= MIN_LETTERS and len(_CODE.findall(text)) <= 0.03 * len(text):
-                found.setdefault(record.row, []).append(Guesses(count, teller.ranking(text)))
+            if count >= MIN_LETTERS and sum(map(text.count, _CODE)) <= 0.03 * len(text):
+                waiting.append((record.row, count, text))
+        if len(waiting) >= TOGETHER:
+            _tell(waiting, model, found)
+            waiting.clear()
+    _tell(waiting, model, found)
     return found
 
 
-class _Teller:
-    """Tells the language of many texts: the first by the model, and later ones by their words where these are plain."""
-
-    def __init__(self, identifier: Any) -> None:
-        self._identifier = identifier
-        self._studied = 0
-        self._texts: Counter[str] = Counter()
-        self._words: dict[str, Counter[str]] = {}
-        self._common: dict[str, frozenset[str]] = {}
-
-    def ranking(self, text: str) -> dict[str, float]:
-        """The likeliest languages with their probabilities, best first."""
-        words = text.lower().split()
-        if self._studied >= STUDIED_TEXTS and (code := self._familiar(words)):
-            return {code: 1.0}
-        ranking = dict(self._identifier.rank(text)[:KEPT_GUESSES])
-        if self._studied < STUDIED_TEXTS:
-            self._study(words, *next(iter(ranking.items())))
-        return ranking
-
-    def _study(self, words: Sequence[str], code: str, probability: float) -> None:
-        self._studied += 1
-        if probability >= SURE:
-            self._texts[code] += 1
-            self._words.setdefault(code, Counter()).update(set(words))
-        if self._studied == STUDIED_TEXTS:
-            self._common = {code: frozenset(word for word, _ in self._words[code].most_common(COMMON_WORDS))
-                            for code, count in self._texts.items() if count >= MIN_TEXTS}
-
-    def _familiar(self, words: Sequence[str]) -> str:
-        """The language to whose common words most of these belong, and to no other's half as many; "" if none."""
-        shares = sorted(((sum(word in common for word in words), code) for code, common in self._common.items()),
-                        reverse=True)
-        if not shares or len(words) < 6 or shares[0][0] < FAMILIAR * len(words):
-            return ""
-        return shares[0][1] if len(shares) == 1 or 2 * shares[1][0] <= shares[0][0] else ""
+def _tell(waiting: Sequence[tuple[int, int, str]], model: LanguageModel, found: dict[int, list[Guesses]]) -> None:
+    for (row, count, _), ranking in zip(waiting, model.rankings([text for _, _, text in waiting]), strict=True):
+        found.setdefault(row, []).append(Guesses(count, ranking))
 
 
 def _plain(text: str) -> str:
     """The beginning of a text without what belongs to no language: code, addresses, numbers, markup."""
-    return " ".join(_NO_LANGUAGE.sub(" ", text[:2 * MAX_CHARS]).split())[:MAX_CHARS]
+    text = text[:2 * MAX_CHARS]
+    if "`" in text or "<" in text:
+        text = _MARKUP.sub(" ", text)
+    words: list[str] = []
+    chars = 0
+    for word in text.split():
+        kept = word if word.isalpha() else _NO_WORD.sub(" ", word).strip()
+        if kept:
+            words.append(kept)
+            chars += len(kept) + 1
+            if chars > MAX_CHARS:
+                break
+    return " ".join(words)[:MAX_CHARS]
 
 
 def _is_foreign(guess: Guesses, expected: Sequence[str]) -> bool:
@@ -187,18 +165,10 @@ def _listed(counts: Counter[str]) -> str:
     return named if len(common) <= MAX_NAMED else f"{named} and {len(common) - MAX_NAMED} more"
 
 
-def _code(name: str, identifier: Any) -> str:
+def _code(name: str, model: LanguageModel) -> str:
     """`en` for `en`, `EN` and `en-GB`. Raises DataError on what is no code of a language."""
     code = re.split(r"[-_]", name.strip().lower())[0]
-    if code not in identifier.labels:
+    if code not in model.labels:
         raise DataError(f"`languages:` of `expect:` names {quoted(name, 40)}, which is no language that can be told; "
-                        f"write codes such as en, de or zh.{did_you_mean(code, identifier.labels)}")
+                        f"write codes such as en, de or zh.{did_you_mean(code, model.labels)}")
     return code
-
-
-@lru_cache(maxsize=1)
-def _identifier() -> Any:
-    """A model of our own: the one that the library shares by the whole process says no probabilities."""
-    from py3langid.langid import MODEL_FILE, LanguageIdentifier
-
-    return LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)

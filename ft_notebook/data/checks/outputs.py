@@ -7,7 +7,7 @@ import unicodedata
 from collections import Counter
 from collections.abc import Mapping, Sequence, Set
 
-from ft_notebook.data.checks.endings import Endings, cut_ending, ends_open
+from ft_notebook.data.checks.endings import Endings, ends_open
 from ft_notebook.data.checks.finding import Finding, Fix, Severity, counted
 from ft_notebook.data.checks.sides import answer_of, are_labels
 from ft_notebook.data.checks.subject import Progress, Subject, each
@@ -77,9 +77,8 @@ class Outputs:
             "answers."))
 
     def _cut(self, texts: Mapping[int, str]) -> list[Finding]:
-        endings = Endings(list(texts.values()))
-        cut = {row: severity for row, text in texts.items()
-               if not ends_open(text) and (severity := cut_ending(text, endings))}
+        cuts = zip(texts.items(), Endings([*texts.values()]).cuts(), strict=True)
+        cut = {row: severity for (row, text), severity in cuts if severity and not ends_open(text)}
         surely = _tails(texts, {row for row, severity in cut.items() if severity == "harms"})
         maybe = _tails(texts, cut.keys() - surely.keys())
         why = ("The other answers end their sentences, and a model that is shown some cut short learns to stop in the "

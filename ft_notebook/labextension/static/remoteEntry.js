@@ -116,6 +116,23 @@
     };
   }
 
+  /** Puts a recipe that our inspector offers into a new cell below its own; runs nothing. */
+  const inserter = {
+    id: "ft-notebook:insert-cell",
+    description: "Puts the recipe that an inspector of ft_notebook offers into a new cell.",
+    autoStart: true,
+    activate(app) {
+      document.addEventListener("ft-notebook:insert-cell", (event) => {
+        const panel = [...app.shell.widgets("main")].find((each) => each.node.contains(event.target));
+        const notebook = panel?.content, at = notebook?.widgets?.findIndex((cell) => cell.node.contains(event.target)) ?? -1;
+        if (at < 0 || notebook.model?.readOnly || typeof event.detail?.text !== "string") return;
+        notebook.model.sharedModel.insertCell(at + 1, { cell_type: "code", source: event.detail.text, metadata: {}, outputs: [] });
+        notebook.activeCellIndex = at + 1;
+        event.preventDefault();
+      });
+    },
+  };
+
   /** A module that JupyterLab shares: the version that runs already, since two would not know one another. */
   async function loadShared(name) {
     const versions = Object.values(shared[name] ?? {});
@@ -129,6 +146,7 @@
       shared = scope;
     },
     async get(module) {
+      if (module === "./extension") return () => ({ __esModule: true, default: inserter });
       if (module !== "./mimeExtension") throw new Error(`ft-notebook has no module ${module}.`);
       const { Widget } = await loadShared("@lumino/widgets");
       globalThis.ftNotebookRenderer = true;     // what a widget of ours on this page looks for

@@ -258,3 +258,19 @@ def test_a_file_that_only_our_readers_take_is_read_by_them(tmp_path, monkeypatch
                                              ("plain.csv", ["number", "text"]), ("many.csv", ["number", "text"])])
 def test_the_kind_of_a_column_is_that_of_all_its_rows(tmp_path, name, kinds):
     assert [column.kind for column in Browser.open(write(tmp_path, name, FILES[name])).columns()] == kinds
+
+
+def test_a_key_that_comes_late_or_in_another_order_is_no_column_lost(tmp_path):
+    path = tmp_path / "a.jsonl"
+    rows = [{"a": str(n), "b": n} for n in range(25_000)]
+    path.write_text("".join(json.dumps(row) + "\n" for row in [*rows, {"b": 1, "a": "x"}, {"a": "y", "late": "z"}]))
+    browser = Browser.open(path)
+    assert [column.name for column in browser.columns()] == ["a", "b", "late"] and browser.total == 25_002
+    assert browser.row(25_002) == {"a": "y", "b": None, "late": "z"} and browser.row(25_001)["a"] == "x" and browser.is_counted
+
+
+def test_a_column_of_lists_and_texts_is_one_of_texts_from_a_file_too(tmp_path):
+    rows = [{"a": "text"}, {"a": [1, 2]}]
+    path = tmp_path / "a.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    assert [Browser.open(source).columns()[0].kind for source in (path, rows)] == ["text", "text"]

@@ -119,3 +119,25 @@ def test_texts_of_a_csv_file_that_are_all_numbers_are_summed_up_as_numbers(tmp_p
     browser = Browser.open(path)
     assert [column.kind for column in browser.columns()] == ["number", "text"]
     assert browser.summary("score").shows == "numbers" and browser.summary("score").high == 49.5
+
+
+@pytest.mark.parametrize("text", ["ß", "Ä", "straße", "\\", "a\\b", "'", "100%", "_x", "e", "1e", "-", "nan", "TRUE", "é", "\u202e"])
+def test_a_search_finds_what_small_letters_of_both_hold(text):
+    rows = [{"a": f"x{text.upper()}y", "n": 1e300, "b": True}, {"a": f"X{text.lower()}Y", "n": -2.5, "b": False}, {"a": "other", "n": 10, "b": None}]
+    browser = Browser.open(rows)
+    for condition in (Contains(text), Contains(text, "n"), Contains(text, "b")):
+        columns = ["a", "n", "b"] if condition.column is None else [condition.column]
+        shown = {number for number in (1, 2, 3) for name in columns if text.lower() in (browser.row(number)[name] or "").lower()}
+        assert set(browser.rows([condition])) == shown, condition
+
+
+def test_a_search_passes_no_column_by_that_may_hold_the_text(tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_text("n,other\n 1_000 ,x\n1e5,y\ninf,z\n")
+    browser = Browser.open(path)
+    assert browser.columns()[0].kind == "number"
+    assert [browser.rows([Contains(text)]) for text in ("1_0", "E5", "INF", "words")] == [[1], [2], [3], []]
+    browser.edits.set([2], "n", "in words")
+    assert browser.rows([Contains("WORDS")]) == [2], "an edit of a CSV file's numbers may be any text"
+    browser.edits.undo()
+    assert browser.rows([Contains("words")]) == []

@@ -79,10 +79,14 @@ def test_rouge_l_gives_credit_in_scripts_that_rouge_score_drops() -> None:
         == pytest.approx([0.5, 0.5, 1.0, 0.0])
 
 
-def test_a_label_is_read_without_regard_to_case_and_space_only() -> None:
-    references = ["Bug", "bug ", "Praise", "praise"]
-    answers = [" BUG\n", "a bug", "praise.", "Praise"]
-    assert Accuracy().per_example(answers, references) == [1.0, 0.0, 0.0, 1.0]
+def test_a_label_is_read_from_the_text_that_names_it_alone() -> None:
+    references = ["Bug", "bug ", "Praise", "praise", "not urgent", "urgent", "bug"]
+    answers = [" BUG\n", "I would say: a bug.", "praise or bug", "Praised", "It is not urgent!", "not urgent", "debug"]
+    assert Accuracy().per_example(answers, references) == [1.0, 1.0, 0.0, 0.0, 1.0, 0.0, 0.0]
+
+
+def test_labels_of_punctuation_and_other_scripts_are_found() -> None:
+    assert Accuracy().per_example(["the answer is c++", "回答：请假", "(a)"], ["C++", "请假", "A"]) == [1.0, 1.0, 1.0]
 
 
 @pytest.mark.parametrize("seed", range(5))

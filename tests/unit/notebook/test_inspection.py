@@ -14,6 +14,7 @@ from ft_notebook.errors import UserError
 from ft_notebook.notebook import inspection as module
 from ft_notebook.notebook.launch import Order, _create, _prepare
 from ft_notebook.notebook.run import Run
+from ft_notebook.recipe.parse import parse_recipe
 from ft_notebook.recipe.schema import Recipe
 from ft_notebook.store.runs import RunStore
 
@@ -61,6 +62,48 @@ def test_a_row_is_seen_with_its_trained_tokens(look):
     assert trained.startswith("Stars") and seen["end"] and trained.rstrip().endswith(seen["end"])
     with pytest.raises(UserError, match="there is no row 4; rows go from 1 to 3"):
         look(rows(3)).see(4)
+
+
+def test_an_edited_row_is_seen_as_it_was_edited(look, tmp_path):
+    for data in (rows(3), write(tmp_path / "rows.jsonl", rows(3))):
+        found = look(data)
+        found.browser.edits.set([2], "completion", "Edited answer")
+        trained = "".join(token["text"] for token in found.see(2)["tokens"] if token["is_trained"])
+        assert trained.startswith("Edited answer") and found.records[1].output == "Stars"
+        assert found.findings is not None and found.see(2)["trained"] == found.see(2)["trained"]
+        again = "".join(token["text"] for token in found.see(2)["tokens"] if token["is_trained"])
+        assert again == trained, "the same by way of what the other process found"
+        found.browser.edits.undo()
+        assert "".join(token["text"] for token in found.see(2)["tokens"] if token["is_trained"]).startswith("Stars")
+
+
+def test_the_cell_that_trains_names_these_rows_or_the_version_made_of_them(look, tmp_path):
+    path = write(tmp_path / "tickets.jsonl", [*rows(30), rows(1)[0]])
+    found = look({"source": path, "max_tokens": 64})
+    text, note = found.training_cell()
+    magic, recipe = text.split("\n", 1)
+    assert magic == "%%finetune tickets" and parse_recipe(recipe).model_dump() == found.recipe.model_dump() and note == ""
+    found.browser.edits.set([3], "completion", "Other")
+    assert found.training_cell()[1] == "1 edited row of the table will be in it once there is a new version."
+    version = found.fix("duplicates")
+    text, note = found.training_cell()
+    read = parse_recipe(text.split("\n", 1)[1])
+    assert (read.data.source, read.data.max_tokens, note) == (version.label, 64, "") and version.label == "tickets@v2"
+    found.browser.edits.drop([4])
+    assert found.training_cell()[1].startswith("1 edited row") is False and "2 edited rows" in found.training_cell()[1]
+
+
+def test_rows_without_a_name_are_said_to_need_one_before_they_train(look):
+    text, note = look(rows(3)).training_cell()
+    assert text.startswith("%%finetune data_run\n") and "data = ..." in note
+
+
+def test_a_stopped_inspection_says_so_wherever_it_is_told(look, tmp_path):
+    found = look(rows(3))
+    found.checking.start()
+    found.checking.stop()
+    assert any("Stopped" in problem for problem in found.problems) and "Stopped" in found.text() and "Stopped" in found.html()
+    assert found.numbers["rows"] == 3 and any("Stopped" in problem for problem in found.to_dict()["problems"])
 
 
 def test_what_the_tokenizer_refuses_or_cuts_is_a_finding(look):

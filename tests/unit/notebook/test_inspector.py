@@ -21,6 +21,7 @@ from ft_notebook.errors import DataError, UserError
 from ft_notebook.notebook.inspector import Inspector
 from ft_notebook.notebook.inspector_answers import Answers
 from ft_notebook.notebook.inspector_card import FIRST_ROWS, static_html, static_text
+from ft_notebook.notebook.standing import Standing
 from ft_notebook.views.text import visible
 
 FINDINGS = [
@@ -145,7 +146,8 @@ def test_tokens_come_when_they_are_ready_and_only_those_of_the_newest_row():
             thread.join(10)
     told = [message for message in page.sent if message["type"] == "tokens"]
     assert 2 not in seen and told[-1] == {"type": "tokens", "row": 3, "tokens": None, "text": "row 3 has no answer"}
-    assert told[0] == {"type": "tokens", "row": 1, "tokens": [{"text": "hi\\ud800", "is_trained": True, "is_special": False}], "text": "cut"}
+    assert told[0] == {"type": "tokens", "row": 1, "text": "cut", "tokens": [
+        {"text": "hi\\ud800", "is_trained": True, "is_special": False, "is_kept": True}]}
     assert Page(Browser.open(ROWS)).ask("see", row=1)["ok"] is False
 
 
@@ -172,7 +174,7 @@ def test_the_widget_hands_its_page_what_it_needs_before_it_can_ask(monkeypatch):
     assert state["findings"][0] == {
         "finding": 0, "severity": "harms", "check": "near-duplicates", "message": "4 rows nearly repeat another", "rows": "4 rows",
         "explanation": "They weigh more than others. Drop the copies.", "fix": "Drop 2 copies"}
-    assert len(state["first"]["rows"]) == 60 and state["can"] == {"see": False, "fix": True}
+    assert len(state["first"]["rows"]) == 60 and state["can"] == {"see": False, "fix": True, "train": False}
     assert "row_ids" not in json.dumps(state)
     sent = []
     monkeypatch.setattr(inspector, "send", sent.append)
@@ -183,7 +185,53 @@ def test_the_widget_hands_its_page_what_it_needs_before_it_can_ask(monkeypatch):
     inspector.set_numbers({"tokens": "1"})
     assert inspector.state["version"] == version and inspector.state["numbers"] == [["tokens", "1"]]
     inspector.set_findings([])
-    assert inspector.state["version"] > version and inspector.state["findings"] == []
+    assert inspector.state["version"] == version and inspector.state["findings"] == [], "the table goes on as it is"
+
+
+def test_findings_keep_their_numbers_while_others_come_before_them():
+    asked = []
+    inspector = Inspector(Browser.open(ROWS), name="tickets", on_fix=lambda numbers: asked.append(numbers) or "made")
+    late, early = ({**FINDINGS[0], "finding": 7}, {**FINDINGS[1], "finding": 3})
+    inspector.set_findings([early])
+    inspector.set_findings([late, early])
+    assert [(each["finding"], each["check"]) for each in inspector.state["findings"]] == [(7, "near-duplicates"), (3, "languages")]
+    sent = []
+    inspector._answers._send = sent.append
+    for fields in ({"type": "page", "view": 1, "offset": 0, "limit": 9, "filters": [{"kind": "finding", "finding": 7}]},
+                   {"type": "do", "act": "fix", "findings": [7]}, {"type": "do", "act": "fix", "findings": [0]}):
+        inspector._answers.take({"id": 1, **fields})
+    assert [row["row"] for row in sent[0]["rows"]] == [9, 2, 3, 7] and asked == [[7]] and sent[2]["ok"] is False
+
+
+def test_the_page_hears_how_far_the_checks_are_and_stops_them():
+    done = []
+    inspector = Inspector(Browser.open(ROWS), name="tickets", on_work={"stop": lambda: done.append("stop")})
+    inspector.set_work(Standing("working", done=3, checks=19, check="near\u202eduplicates", part=(1, 4)))
+    assert inspector.work == {"phase": "working", "words": "Checking: 3 of 19 checks done · near⟨U+202E⟩duplicates 25%", "share": 3.25 / 19}
+    inspector._answers._send = done.append
+    inspector._answers.take({"type": "work", "id": 1, "act": "stop"})
+    inspector._answers.take({"type": "work", "id": 2, "act": "start"})
+    assert done[0] == "stop" and done[1]["ok"] and not done[2]["ok"]
+
+
+def test_the_page_is_given_a_cell_that_trains_on_the_rows(page):
+    assert page.ask("cell")["ok"] is False
+    answer = Page(Browser.open(ROWS), cell=lambda: ("%%finetune tickets\ndata: tickets@v2\n", "mind\u202e")).ask("cell")
+    assert (answer["text"], answer["note"]) == ("%%finetune tickets\ndata: tickets@v2\n", "mind⟨U+202E⟩")
+
+
+CHARTS = [{"title": "tokens a row", "edges": [2, 5, 8, 11], "limit": 7, "words": "1.0% are cut", "bars": [["2 to 4", 40], ["5 to 7", 20], ["8 to 10", 3]]},
+          {"title": "labels", "bars": [["high", 200], ["low", 100]], "more": 4}]
+
+
+def test_the_numbers_stay_in_a_saved_notebook_with_what_is_cut_marked():
+    shown = static_html(Browser.open(ROWS), [], {}, name="tickets", charts=CHARTS, notes=["Stopped after 3 of 19 checks."])
+    words = re.sub(r"\s+", " ", html.unescape(re.sub(r"<[^>]*>", " ", shown.split("</style>")[1])))
+    for said in ("Stopped after 3 of 19 checks.", "Numbers", "1.0% are cut", "2 to 4", "labels", "high", "and 4 more"):
+        assert said in words, said
+    assert re.findall(r"<del>([^<]*)</del>", shown) == ["8 to 10"] and "No check found anything" not in words
+    state = Inspector(Browser.open(ROWS), name="tickets", charts=CHARTS).state
+    assert [chart["title"] for chart in state["charts"]] == ["tokens a row", "labels"] and state["charts"][0]["limit"] == 7
 
 
 def test_the_widget_has_its_four_states():
@@ -221,13 +269,14 @@ def test_hostile_strings_stay_text_in_every_column_and_label(text):
     browser = Browser.open(Table(rows, [name, "m", "x"], text))
     browser.edits.set([2], name, text)
     finding = Finding(text, "blocks", text, text, (1,), spots={1: (text,)}).to_dict()
-    shown = static_html(browser, [finding], {text: text}, name=text)
+    chart = {"title": text, "bars": [[text, 1], ["plain", 2]], "words": text}
+    shown = static_html(browser, [finding], {text: text}, name=text, charts=[chart], notes=[text])
     body = shown[shown.index("</style><div") + len("</style>"):]
     assert {tag.lower() for tag in re.findall(r"<(/?\w+)", body)} <= {
-        f"{end}{tag}" for tag in ("div", "b", "span", "p", "table", "thead", "tbody", "tr", "th", "td", "details", "summary", "ins") for end in ("", "/")}
+        f"{end}{tag}" for tag in ("div", "b", "span", "p", "table", "thead", "tbody", "tr", "th", "td", "details", "summary", "ins", "del") for end in ("", "/")}
     assert not re.search(r"<[^>]*\s(on\w+|src|href|style)=", re.sub(r'"[^"]*"', '""', body))
     words = html.unescape(re.sub(r"<[^>]*>", "", body))
-    assert words.count(visible(text)[:200]) >= 7
+    assert words.count(visible(text)[:200]) >= 11
 
 
 def test_the_page_is_handed_words_in_which_nothing_hides():

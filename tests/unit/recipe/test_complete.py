@@ -24,7 +24,7 @@ def at(marked: str) -> list[str]:
     ("|", ALL_SECTIONS),
     ("da|", ["data"]),
     ("data: x\n|", [name for name in ALL_SECTIONS if name != "data"]),
-    ("data: x\n|\nmethod: lora\ntrain: {}", ["model", "expect", "objective", "kernels", "evaluate", "output"]),
+    ("data: x\n|\nmethod: lora\ntrain: {}", ["model", "expect", "objective", "kernels", "evaluate", "report", "gates", "output"]),
     ("train:\n  |", ALL_TRAIN),
     ("train:\n  ep|", ["epochs"]),
     ("train:\n  epochs: 3\n  |\n  seed: 1\nmethod: lora", [name for name in ALL_TRAIN if name not in ("epochs", "seed")]),

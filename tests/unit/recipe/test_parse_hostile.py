@@ -56,7 +56,7 @@ HOSTILE = [
      ["`learing_rate` is no key of `train`. Did you mean `learning_rate`?"]),
     ("misspelt section", "data: x\nmetod: lora", 2, 1, ["`metod` is no key of a recipe. Did you mean `method`?"]),
     ("key of another section", "data: x\nlearning_rate: 1e-4", 2, 1, ["`learning_rate` belongs under `train:`"]),
-    ("key of two sections", "data: x\nlimit: 3", 2, 1, ["`limit` belongs under `data:` or `evaluate:`"]),
+    ("key of two sections", "data: x\nlimit: 3", 2, 1, ["`limit` belongs under `data:`, `evaluate:` or `report:`"]),
     ("key in the wrong section", "data: x\nmethod: {name: lora, epochs: 3}", 2, 22, ["`epochs` belongs under `train:`, not under `method:`"]),
     ("near here and valid there", "data: {source: x, seed: 1}", 1, 19, ["`seed` belongs under `train:`"]),
     ("section inside a section", "data: {source: x, train: {}}", 1, 19, ["`train` is a section of its own"]),

@@ -6,6 +6,7 @@ import random
 
 from subjects import fixed, found, only, pairs, planted, rows_in, scores, tickets
 
+from ft_notebook.data.checks import label_guesses
 from ft_notebook.data.checks.label_errors import LabelErrors
 
 WORDS = {
@@ -58,6 +59,31 @@ def test_a_label_that_another_one_rules_out_is_found():
     wrong = next(colour for colour in colours.values() if colour not in answer)
     rows[7] = (prompt, f"{answer.split(',')[0]}, {wrong}")
     assert rows_in(found(LabelErrors(), pairs(*rows))) == {8}
+
+
+def test_one_field_that_does_not_go_with_another_is_put_right_although_the_texts_say_nothing():
+    draw = random.Random(3)
+    shops = {"tea": "kitchen", "rake": "garden", "umbrella": "weather", "pan": "kitchen", "seed": "garden", "boots": "weather"}
+    rows = [(" ".join(draw.choices("abcdefghij", k=6)) + f" word{draw.randrange(40)}", f"{shops[thing]}, {thing}, {draw.choice(['high', 'low'])} priority")
+            for thing in draw.choices([*shops], k=300)]
+    prompt, answer = rows[7]
+    right, rest = answer.split(", ", 1)
+    rows[7] = (prompt, f"{next(label for label in WORDS if label != right)}, {rest}")
+    subject = pairs(*rows)
+    finding = only(LabelErrors(), subject)
+    assert finding.rows == (8,)
+    assert fixed(finding, subject)[8]["completion"] == answer
+
+
+def test_swapped_labels_among_many_rows_are_found_by_single_words(monkeypatch):
+    monkeypatch.setattr(label_guesses, "SMALL", 100)
+    draw = random.Random(4)
+    rows = [(f"{prompt} {' '.join(draw.choices('abcdefghijklmnopqrstuvwxyz', k=30))}", label) for prompt, label in _rows(900)]
+    swapped = set(draw.sample(range(1, 901), 20))
+    rows = [(prompt, draw.choice([other for other in WORDS if other != label]) if number in swapped else label)
+            for number, (prompt, label) in enumerate(rows, start=1)]
+    recall, precision = scores(rows_in(found(LabelErrors(), pairs(*rows))), swapped)
+    assert recall >= 0.9 and precision >= 0.9
 
 
 def test_right_labels_are_left_alone():

@@ -1,7 +1,6 @@
 """Languages are told row by row where the text is long enough, and rows in foreign ones are named."""
 
 import pytest
-from py3langid.langid import LanguageIdentifier
 from subjects import fixed, found, only, pairs, planted, scores, subject_of, tickets
 
 from ft_notebook.data.checks import languages
@@ -27,15 +26,10 @@ def test_the_rows_of_the_tickets_that_are_not_in_english_are_named():
     assert finding.severity == "notice" and "en 2" in finding.message and "de 1" in finding.message
 
 
-def test_later_texts_are_told_by_the_words_of_the_first_and_the_model_is_asked_less(monkeypatch):
-    monkeypatch.setattr(languages, "STUDIED_TEXTS", 150)
-    asked = []
-    rank = LanguageIdentifier.rank
-    monkeypatch.setattr(LanguageIdentifier, "rank", lambda identifier, text: (asked.append(text), rank(identifier, text))[1])
-    finding = only(Languages(), tickets())
-    recall, precision = scores(set(finding.rows), {fault["line"] for fault in planted()["other_language"]})
-    assert recall >= 0.9 and precision >= 0.9, (recall, precision)
-    assert 150 < len(asked) < 250
+def test_rows_keep_their_own_language_however_many_are_told_together(monkeypatch):
+    together = only(Languages(), tickets())
+    monkeypatch.setattr(languages, "TOGETHER", 7)
+    assert only(Languages(), tickets()) == together
 
 
 @pytest.mark.parametrize("codes", [["en"], ["EN-gb"]])

@@ -119,6 +119,57 @@ def test_answers_that_were_cut_among_answers_that_end_with_full_stops_are_found(
     assert finding.severity == "harms" and recall >= 0.9 and precision >= 0.9, (recall, precision)
 
 
+def long_and_short(long, short, *answers):
+    """So many long and short answers that end as they should, and these."""
+    good = [sentence(number) for number in range(long)] + [sentence(number, words=2) for number in range(1000, 1000 + short)]
+    return pairs(*((f"Asked {number}", answer) for number, answer in enumerate([*answers, *good])))
+
+
+@pytest.mark.parametrize("answer", ["Silver morning", "Garden of the", "Winter paper summer"])
+def test_a_short_answer_is_cut_where_the_other_short_ones_end_with_a_full_stop(answer):
+    assert only(Outputs(), long_and_short(200, 40, answer)).rows == (1,)
+
+
+def test_a_short_answer_is_cut_among_long_ones_only_if_it_ends_with_a_word_that_ends_nothing():
+    assert found(Outputs(), long_and_short(200, 5, "Silver morning", "Winter paper summer")) == []
+    assert only(Outputs(), long_and_short(200, 5, "Silver morning", "Garden of the")).rows == (2,)
+
+
+def test_answers_without_a_full_stop_are_cut_where_as_many_end_with_a_word_that_ends_nothing():
+    bare = [sentence(number)[:-1] for number in range(500, 508)]
+    opened = [f"{sentence(number)[:-1]} and the" for number in range(600, 608)]
+    surely = only(Outputs(), long_and_short(200, 0, *bare, *opened))
+    assert (surely.severity, surely.rows) == ("harms", tuple(range(1, 17)))
+    unsure = {finding.severity: finding.rows for finding in found(Outputs(), long_and_short(200, 0, *bare))}
+    assert len(unsure["notice"]) >= 7
+
+
+def test_a_word_that_no_other_answer_ends_with_shows_a_cut():
+    texts = [f"{sentence(number, words=5)[:-1]} during the {sentence(number + 50, words=3).lower()}" for number in range(60)]
+    finding = only(Outputs(), pairs(*((f"Q {n}", text) for n, text in enumerate(texts)), ("Q", f"{sentence(99)[:-1]} during")))
+    assert (finding.severity, finding.rows) == ("harms", (61,))
+
+
+def test_where_half_of_the_answers_have_no_full_stop_only_an_open_end_shows_a_cut():
+    bare = [sentence(number)[:-1] for number in range(300, 340)]
+    assert found(Outputs(), long_and_short(60, 0, *bare)) == []
+    assert only(Outputs(), long_and_short(60, 0, *bare, "The garden of the old harbour was sold to a")).rows == (41,)
+
+
+def test_answers_of_the_documentation_that_end_as_sentences_and_were_cut_are_found():
+    rows = [dict(record.values) for record in sample("python-docs").records if record.values["completion"].endswith((".", "!", "?"))]
+    hits = wrong = 0
+    for seed in range(3):
+        lot = random.Random(seed)
+        cut = set(lot.sample(range(1, len(rows) + 1), 20))
+        words = {number: rows[number - 1]["completion"].split() for number in cut}
+        spoiled = [{**row, "completion": " ".join(words[number][:max(2, len(words[number]) // 2)]).rstrip(".,;:!?)")} if number in cut else row
+                   for number, row in enumerate(rows, start=1)]
+        harmful = rows_in(finding for finding in found(Outputs(), subject_of(spoiled)) if finding.severity == "harms")
+        hits, wrong = hits + len(harmful & cut), wrong + len(harmful - cut)
+    assert hits >= 0.9 * 60 and hits >= 0.9 * (hits + wrong), (hits, wrong)
+
+
 @pytest.mark.parametrize("answer", [
     "As an AI language model, I do not have feelings.", "I'm sorry, but I can't assist with that.", "I am an AI, so I have no opinion on it.",
     "As of my last knowledge update in 2021, it was so.", "I cannot help with this request.", "I’m unable to fulfill your request.",
