@@ -48,7 +48,7 @@ def data_formats() -> Sequence[DataFormat]:
 
 @hookimpl
 def data_checks() -> Sequence[DataCheck]:
-    """The quick ones first, so that something is seen soon; at the end those that look only where they are asked for."""
+    """The quick ones first, so that something is seen soon; last those that look only where they are asked for."""
     return [Turns(), ExpectedFormat(), Size(), Columns(), Duplicates(), Overlap(), Conflicts(), Outputs(),
             PersonalData(), Secrets(), Encoding(), HiddenCharacters(), PromptInjection(), Labels(), Outliers(),
             Slices(), Languages(), NearDuplicates(), LabelErrors(), Names(), Abusive()]
