@@ -55,7 +55,7 @@ class Contender(_Value):
     figures: list[Figure]               # in the order of the report, the main metric first
     prompt_tokens: float                # mean of a call
     answer_tokens: float
-    seconds: float | None               # mean of a call, made in batches; None where answers were kept from before
+    seconds: float | None               # mean of a call, made side by side with others; None where nothing was asked
     cost: float | None                  # of a thousand calls, at the user's prices
     confusion: dict[str, Any] | None    # confusion.ConfusionMatrix.to_dict(), where the targets are labels
     detail: str = ""                    # what the prompt is made of, in words

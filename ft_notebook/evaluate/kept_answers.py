@@ -31,6 +31,7 @@ class Asked:
     spoken: list[Spoken]
     ran: int            # prompts that were run now: no copy of another, and not kept from before
     seconds: float      # that these took together
+    seconds_a_call: float   # mean over the answers, whenever they were made, side by side with others
 
 
 class KeptAnswers:
@@ -43,6 +44,7 @@ class KeptAnswers:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._known: dict[str, Spoken] = {}
+        self._seconds: dict[str, float] = {}
         self._offset = 0
 
     def answers(
@@ -53,6 +55,11 @@ class KeptAnswers:
             self._offset += len(line)
             self._take(line)
         return [self._known.get(_key(contender, each, max_new_tokens)) for each in conversations]
+
+    def seconds_a_call(self, contender: str, conversations: Sequence[Conversation], *, max_new_tokens: int) -> float:
+        """Mean of what the answers that were read took when they were made; 0 where there is none."""
+        keys = [_key(contender, each, max_new_tokens) for each in conversations]
+        return sum(self._seconds.get(key, 0.0) for key in keys) / max(1, len(keys))
 
     @contextmanager
     def keeping(self, contender: str, *, max_new_tokens: int) -> Iterator[Keep]:
@@ -79,6 +86,7 @@ class KeptAnswers:
             spoken = Spoken(
                 str(values["text"]), tokens=int(values["tokens"]), is_ended=bool(values["is_ended"]),
                 log_probability=-math.inf if log is None else float(log), prompt_tokens=int(values["prompt_tokens"]))
+            self._seconds[str(values["key"])] = float(values["seconds"])
             self._known[str(values["key"])] = spoken
         except (ValueError, KeyError, TypeError):
             return      # asked again
@@ -122,7 +130,7 @@ def ask(
         found = kept.answers(contender, conversations, max_new_tokens=max_new_tokens)
     spoken = [one for one in found if one is not None]
     assert len(spoken) == len(conversations), "a speaker tells of every answer"
-    return Asked(spoken, ran, seconds)
+    return Asked(spoken, ran, seconds, kept.seconds_a_call(contender, conversations, max_new_tokens=max_new_tokens))
 
 
 def _key(contender: str, conversation: Conversation, max_new_tokens: int) -> str:

@@ -20,7 +20,7 @@ class Heard:
     title: str
     kind: ContenderKind
     spoken: Sequence[Spoken]                            # empty for plain text
-    seconds: float | None = None                        # mean of a call; None where all were kept from before
+    seconds: float | None = None                        # mean of a call
     detail: str = ""
     losses: Sequence[tuple[float, int]] | None = None   # summed negative log likelihood and tokens of each reference
 

@@ -53,7 +53,7 @@ def _heard(about: UnderEvaluation, voice: Voice, one: Heard, conversations: Sequ
     """All rows answered, each by its own prompt where no conversations are given."""
     asked = about.ask(voice, conversations or [row.prompt_messages for row in about.rows], one.title)
     spoken = [replace(each, log_probability=max(each.log_probability, LEAST)) for each in asked.spoken]
-    return replace(one, spoken=spoken, seconds=asked.seconds / asked.ran if asked.ran else None)
+    return replace(one, spoken=spoken, seconds=asked.seconds_a_call)
 
 
 def _few_shot(about: UnderEvaluation, notes: list[str]) -> list[Heard]:

@@ -72,6 +72,7 @@ def test_answers_come_in_order_and_are_run_once(path: Path) -> None:
     assert [done for done, _ in told] == sorted({done for done, _ in told}) and told[-1] == (6, 6) and len(told) == 5
     again = ask(speaker, KeptAnswers(path), "base", QUESTIONS[::-1], max_new_tokens=9)
     assert again.spoken == first.spoken[::-1] and (again.ran, again.seconds) == (0, 0.0) and len(speaker.asked) == 5
+    assert again.seconds_a_call == pytest.approx(first.seconds_a_call) and first.seconds_a_call > 0
 
 
 def test_what_was_finished_before_an_interruption_is_not_run_again(path: Path) -> None:
