@@ -24,7 +24,7 @@ from benchmarks import interval_evaluation
 from benchmarks import interval_settings as settings
 from benchmarks.interval_page import Row, page
 from ft_notebook.evaluate.compare import MetricComparison, compare, compare_losses
-from ft_notebook.evaluate.intervals import constant_interval, is_constant, percentile_interval, wilson_interval
+from ft_notebook.evaluate.intervals import constant_interval, is_constant, wilson_interval
 from ft_notebook.evaluate.mean_intervals import corpus_interval, mean_interval, paired_share_interval
 from ft_notebook.evaluate.power import mcnemar_power
 from ft_notebook.evaluate.statistics import LEVEL, holm, mcnemar_exact, paired_bootstrap_test
@@ -214,7 +214,9 @@ def _scores_held(found: Figures, truths: Figures, n: int) -> list[bool]:
     for one, truth, bounds in ((found[0], truths[0], (0.0, 1.0)), (found[1], truths[1], (0.0, 1.0)),
                                (found[1] - found[0], truths[1] - truths[0], (-1.0, 1.0))):
         point, samples = float(one[0]), one[1:]
-        old = constant_interval(point, n, bounds=bounds) if is_constant(samples) else percentile_interval(samples, n)
+        old = constant_interval(point, n, bounds=bounds)
+        if not is_constant(samples):
+            old = settings.percentile_interval(samples, n)
         held[0].append(_holds(old, truth))
         held[1].append(_holds(corpus_interval(samples, point, n, bounds=bounds) or (None, None), truth))
     return held[0] + held[1]

@@ -32,7 +32,8 @@ def page(coverage: Sequence[Row], alarms: Sequence[Row], *, simulations: int, re
     versions = ", ".join(f"{name} {number}" for name, number in about["versions"].items())
     return "\n".join([
         "# Intervals and paired tests, by simulation", "",
-        "Written by `python -m benchmarks.interval_coverage`. `compare` is what a run's report shows, `contenders` "
+        "Written by `python -m benchmarks.interval_coverage`. `compare` is what a run's closing report shows "
+        "(for scores of all answers together, plain percentile intervals stand there, to compare with), `contenders` "
         "what several contenders are compared by, `evaluation` what an evaluation says besides of calibration, slices "
         f"and the gap to training. {simulations} simulations a line (half of that at 300 examples) of "
         f"{resamples} resamples each, seeded by the number of examples and of the simulation; a share is known to "

@@ -1,8 +1,4 @@
-"""Intervals at 95 %: the arithmetic behind `compare.py`, on plain arrays. numpy and scipy load on first use.
-
-Percentile intervals are expanded for small samples as in Hesterberg, "What Teachers Should Know about the
-Bootstrap" (arXiv 1411.5279): the plain ones are too narrow by sqrt((n-1)/n) and use normal tails.
-"""
+"""Resampling, and intervals at 95 % that need none, on plain arrays. numpy loads on first use."""
 
 from __future__ import annotations
 
@@ -33,17 +29,6 @@ def resample(
         np.asarray(statistic(indices), dtype=np.float64)
         for indices in _index_chunks(examples, resamples=resamples, seed=seed)
     ])
-
-
-def percentile_interval(samples: NDArray[np.float64], examples: int) -> Interval:
-    """Expanded percentile interval of bootstrap figures [resamples]."""
-    import numpy as np
-    from scipy.special import ndtr, stdtrit
-
-    t_95 = float(stdtrit(examples - 1, 0.975))
-    tail = float(ndtr(-t_95 * (examples / (examples - 1)) ** 0.5))
-    low, high = np.quantile(samples, [tail, 1 - tail])
-    return float(low), float(high)
 
 
 def wilson_interval(hits: int, examples: int) -> Interval:

@@ -1,6 +1,6 @@
 """Intervals at 95 % for what contenders are compared by, on plain arrays; numpy and scipy load on first use.
 
-How often each holds the truth is in docs/results/interval_coverage.md, beside the percentile intervals of `compare.py`.
+How often each holds the truth is in docs/results/interval_coverage.md, beside plain percentile intervals.
 """
 
 from __future__ import annotations

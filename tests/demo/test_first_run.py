@@ -16,9 +16,15 @@ from ft_notebook.evaluate.evaluation import Evaluation
 ROOT = Path(__file__).resolve().parents[2]
 
 
+@pytest.fixture(scope="module")
+def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """One store for all notebooks of this file."""
+    kept = {name: value for name, value in os.environ.items() if name != "OMP_NUM_THREADS"}
+    return kept | {"FT_NOTEBOOK_HOME": str(tmp_path_factory.mktemp("home"))}
+
+
 @pytest.mark.timeout(1800)
-def test_the_first_run_ends_with_a_model_that_is_at_least_30_points_better() -> None:
-    environment = {name: value for name, value in os.environ.items() if name != "OMP_NUM_THREADS"}
+def test_the_first_run_ends_with_a_model_that_is_at_least_30_points_better(environment: dict[str, str]) -> None:
     done = subprocess.run([sys.executable, "demo_notebooks/execute.py", "01_first_run"], cwd=ROOT, env=environment,
                           capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -38,9 +44,9 @@ def test_the_first_run_ends_with_a_model_that_is_at_least_30_points_better() -> 
 
 
 @pytest.mark.timeout(1800)
-def test_the_third_notebook_says_whether_that_was_worth_it() -> None:
+def test_the_third_notebook_says_whether_that_was_worth_it(environment: dict[str, str]) -> None:
     """After the first, whose run it finds again."""
-    done = subprocess.run([sys.executable, "demo_notebooks/execute.py", "03_was_it_worth_it"], cwd=ROOT,
+    done = subprocess.run([sys.executable, "demo_notebooks/execute.py", "03_was_it_worth_it"], cwd=ROOT, env=environment,
                           capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     build = ROOT / "build" / "demo"

@@ -85,6 +85,10 @@ def test_a_label_is_read_from_the_text_that_names_it_alone() -> None:
     assert Accuracy().per_example(answers, references) == [1.0, 1.0, 0.0, 0.0, 1.0, 0.0, 0.0]
 
 
+def test_a_longer_label_is_not_read_as_a_shorter_one_in_it() -> None:
+    assert Accuracy().per_example(["an urgent call, I think", "urgent"], ["urgent call", "urgent"]) == [1.0, 1.0]
+
+
 def test_labels_of_punctuation_and_other_scripts_are_found() -> None:
     assert Accuracy().per_example(["the answer is c++", "回答：请假", "(a)"], ["C++", "请假", "A"]) == [1.0, 1.0, 1.0]
 
