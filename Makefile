@@ -36,9 +36,12 @@ check: install
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-# A process for each core, at most four; the tests of one file stay together.
+# Most tests in a process for each core, at most four, those of one file together; what waits for browsers, kernels and
+# workers by itself afterwards.
+ALONE := tests/crash tests/demo tests/e2e tests/notebook
 test: install check
-	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile
+	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile $(ALONE:%=--ignore=%)
+	$(BIN)/python -m pytest $(ALONE)
 
 # The crash and resume tests in full, and reloads and kernel restarts; writes docs/results/soak.md and live_soak.md.
 soak: install

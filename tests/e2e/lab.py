@@ -96,6 +96,7 @@ class Lab:
         """A page with the notebook, its kernel idle."""
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=list(_FLAGS))
         page = browser.new_page(viewport={"width": width, "height": height})
+        page.set_default_timeout(90_000)        # where other tests run at the same time
         self.load(page, notebook)
         return page
 

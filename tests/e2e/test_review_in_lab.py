@@ -81,7 +81,7 @@ def test_ten_pairs_are_judged_saved_and_read_again_without_a_kernel(lab: Lab, pl
         page.keyboard.press("3" if at == 5 else "1" if left.startswith("tuned") else "2")
     view.get_by_text("You have judged all 10 pairs.").wait_for()
     IMAGES.mkdir(parents=True, exist_ok=True)
-    page.screenshot(path=str(IMAGES / "review-in-lab.png"))
+    page.screenshot(path=str(IMAGES / "review-in-lab-judged.png"))
     assert page.locator(".jp-Notebook .jp-CodeCell").count() == 2, "no key of the review reached the notebook"
     run_cell(page, 1).get_by_text("triage-preferences@v1").wait_for()
     page.keyboard.press("Control+s")
