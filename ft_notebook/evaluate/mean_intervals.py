@@ -58,7 +58,7 @@ def paired_share_interval(gained: int, lost: int, examples: int) -> Interval:
     def is_likely(difference: float) -> bool:
         return abs(_paired_score(gained, lost, examples, difference)) <= Z_95
 
-    return _furthest(is_likely, seen, -1.0), _furthest(is_likely, seen, 1.0)
+    return furthest(is_likely, seen, -1.0), furthest(is_likely, seen, 1.0)
 
 
 def corpus_interval(
@@ -92,7 +92,7 @@ def _paired_score(gained: int, lost: int, examples: int, difference: float) -> f
     return apart / math.sqrt(variance) if variance > 1e-12 else math.copysign(math.inf, apart) if apart else 0.0
 
 
-def _furthest(is_likely: Callable[[float], bool], inside: float, outside: float) -> float:
+def furthest(is_likely: Callable[[float], bool], inside: float, outside: float) -> float:
     """By bisection, how far it is likely on the way from a point where it is to one where it need not be."""
     if is_likely(outside):
         return outside

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from ft_notebook.evaluate.intervals import CHUNK_CELLS, Z_95, Interval
-from ft_notebook.evaluate.mean_intervals import score_interval
+from ft_notebook.evaluate.mean_intervals import furthest, score_interval
 
 if TYPE_CHECKING:
     import numpy as np
@@ -99,18 +99,11 @@ def unpaired_interval(first: Sequence[float], second: Sequence[float]) -> Interv
 
 
 def _share_interval(hits: int, rows: int, other_hits: int, others: int) -> Interval:
-    def end(inside: float, outside: float) -> float:
-        """By bisection, how far on the way to a bound differences are not rejected."""
-        for _ in range(50):
-            middle = (inside + outside) / 2
-            if abs(_score(hits, rows, other_hits, others, middle)) <= Z_95:
-                inside = middle
-            else:
-                outside = middle
-        return inside
+    def is_likely(difference: float) -> bool:
+        return abs(_score(hits, rows, other_hits, others, difference)) <= Z_95
 
     seen = hits / rows - other_hits / others
-    return end(seen, -1.0), end(seen, 1.0)
+    return furthest(is_likely, seen, -1.0), furthest(is_likely, seen, 1.0)
 
 
 def _score(hits: int, rows: int, other_hits: int, others: int, difference: float) -> float:

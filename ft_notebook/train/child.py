@@ -64,7 +64,7 @@ class Child:
             greeting = _exchange(process, None)
         except RunError as error:
             self.close()
-            raise RunError(f"{error} {self._last_words()}".strip()) from None
+            raise RunError(f"{error} {last_words(self._complaints)}".strip()) from None
         except BaseException:
             self.close()
             raise
@@ -72,13 +72,6 @@ class Child:
             self.close()
             raise RunError(str(greeting["error"]))
         return process
-
-    def _last_words(self) -> str:
-        """The last line of the child's standard error; empty if it said nothing."""
-        self._complaints.seek(0, os.SEEK_END)
-        self._complaints.seek(max(0, self._complaints.tell() - _TAIL_BYTES))
-        lines = self._complaints.read().decode("utf-8", errors="replace").strip().splitlines()
-        return f"It said: {lines[-1]}" if lines else ""
 
 
 def serve(make: Callable[[], Callable[[dict[str, Any]], dict[str, Any]]], requests: IO[str], replies: IO[str]) -> int:
@@ -92,6 +85,14 @@ def serve(make: Callable[[], Callable[[dict[str, Any]], dict[str, Any]]], reques
     for line in requests:
         _write(replies, answer(json.loads(line)))
     return 0
+
+
+def last_words(complaints: IO[bytes]) -> str:
+    """The last line of a child's standard error, in a sentence; empty if it said nothing."""
+    complaints.seek(0, os.SEEK_END)
+    complaints.seek(max(0, complaints.tell() - _TAIL_BYTES))
+    lines = complaints.read().decode("utf-8", errors="replace").strip().splitlines()
+    return f"It said: {lines[-1]}" if lines else ""
 
 
 def reply_channel() -> IO[str]:

@@ -17,11 +17,10 @@ from pathlib import Path
 from ft_notebook import errors
 from ft_notebook.errors import FtError, RunError, UserError
 from ft_notebook.store.runs import RunFolder
-from ft_notebook.train.child import environment
+from ft_notebook.train.child import environment, last_words
 
 EVALUATOR = "ft_notebook.train.evaluator"
 _STOP_TIMEOUT_S = 20.0
-_TAIL_BYTES = 4000
 
 Told = Callable[[str, int, int], None]
 """Called with what is being asked, how much of it is done, and the total."""
@@ -57,11 +56,8 @@ def gather(order: Order, *, told: Told | None = None) -> Path:
         finally:
             _end(process)
         if found is None:
-            complaints.seek(max(0, complaints.seek(0, 2) - _TAIL_BYTES))
-            lines = complaints.read().decode("utf-8", errors="replace").strip().splitlines()
-            said = f" It said: {lines[-1]}" if lines else ""
-            raise RunError(f"The evaluation of {folder.name} ended unexpectedly; memory may not have been enough. "
-                           f"What was answered is kept: evaluate again to go on.{said}")
+            raise RunError(f"The evaluation of {folder.name} ended unexpectedly; memory may not have been enough. What "
+                           f"was answered is kept: evaluate again to go on. {last_words(complaints)}".strip())
     return found
 
 

@@ -15,9 +15,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from ft_notebook.errors import RunError
-from ft_notebook.train.child import environment
+from ft_notebook.train.child import environment, last_words
 
-_TAIL_BYTES = 4000
 _END_TIMEOUT_S = 5.0
 
 
@@ -50,7 +49,7 @@ class Stream:
             finally:
                 _kill(process)
             if status != 0 and not self._is_stopped:
-                words = _last_line(complaints)
+                words = last_words(complaints)
                 raise RunError(f"The process that looks at the data ended unexpectedly. {words}".strip())
 
     def stop(self) -> None:
@@ -65,10 +64,3 @@ def _kill(process: subprocess.Popen[str]) -> None:
     if process.poll() is None:
         process.kill()
         process.wait(timeout=_END_TIMEOUT_S)
-
-
-def _last_line(complaints: Any) -> str:
-    complaints.seek(0, 2)
-    complaints.seek(max(0, complaints.tell() - _TAIL_BYTES))
-    lines = complaints.read().decode("utf-8", errors="replace").strip().splitlines()
-    return f"It said: {lines[-1]}" if lines else ""
