@@ -19,7 +19,7 @@ from benchmarks.about import about_machine
 from benchmarks.varied_rows import free_rows, labelled_rows
 from ft_notebook.data.checks.subject import Subject, records_of
 from ft_notebook.data.detect import find_shape
-from ft_notebook.data.resolve import read_table
+from ft_notebook.data.reading.resolve import read_table
 from ft_notebook.plugins import registry
 from ft_notebook.recipe.schema import DataSection
 

@@ -135,8 +135,8 @@ def measure(path: Path) -> Figures:
     from lab import _FLAGS, CHROMIUM
     from playwright.sync_api import sync_playwright
 
-    from ft_notebook.data.browse import Browser
-    from ft_notebook.data.browse_filters import Between, Contains, Is
+    from ft_notebook.data.browse.browse import Browser
+    from ft_notebook.data.browse.filters import Between, Contains, Is
 
     with sync_playwright() as playwright:
         chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=list(_FLAGS))

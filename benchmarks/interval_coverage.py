@@ -24,10 +24,10 @@ from benchmarks import interval_evaluation
 from benchmarks import interval_settings as settings
 from benchmarks.interval_page import Row, page
 from ft_notebook.evaluate.compare import MetricComparison, compare, compare_losses
-from ft_notebook.evaluate.intervals import constant_interval, is_constant, wilson_interval
-from ft_notebook.evaluate.mean_intervals import corpus_interval, mean_interval, paired_share_interval
-from ft_notebook.evaluate.power import mcnemar_power
-from ft_notebook.evaluate.statistics import LEVEL, holm, mcnemar_exact, paired_bootstrap_test
+from ft_notebook.evaluate.stats.intervals import constant_interval, is_constant, wilson_interval
+from ft_notebook.evaluate.stats.mean_intervals import corpus_interval, mean_interval, paired_share_interval
+from ft_notebook.evaluate.stats.power import mcnemar_power
+from ft_notebook.evaluate.stats.significance import LEVEL, holm, mcnemar_exact, paired_bootstrap_test
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "results" / "interval_coverage.md"
 

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from benchmarks.interval_page import Row
 from ft_notebook.evaluate.calibration import calibrate
 from ft_notebook.evaluate.slicing import gaps_of, slice_results
-from ft_notebook.evaluate.unpaired import unpaired_interval, unpaired_test
+from ft_notebook.evaluate.stats.unpaired import unpaired_interval, unpaired_test
 
 Floats = NDArray[np.float64]
 Draw = Callable[[np.random.Generator, int], Floats]

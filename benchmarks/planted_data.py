@@ -7,7 +7,7 @@ from importlib.resources import files
 from typing import Any
 
 from benchmarks.tool_calls import data_folder, read
-from ft_notebook.data.samples import SampleSource
+from ft_notebook.data.reading.samples import SampleSource
 
 LEAST_OF_A_LABEL = 15
 REQUESTS = "BFCL_v4_live_multiple.json"

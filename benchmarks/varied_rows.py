@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ft_notebook.data.samples import SampleSource
+from ft_notebook.data.reading.samples import SampleSource
 
 TOPICS = ("files", "dates", "network", "threads", "numbers", "strings", "archives", "tests", "errors", "types", "logs",
           "mail", "colours", "sounds")

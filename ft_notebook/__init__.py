@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from ft_notebook.notebook.comparison import compare
     from ft_notebook.notebook.doctor import doctor
     from ft_notebook.notebook.evaluating import Evaluated, evaluate
-    from ft_notebook.notebook.inspection import Inspection, inspect
+    from ft_notebook.notebook.inspector.inspection import Inspection, inspect
     from ft_notebook.notebook.launch import finetune
     from ft_notebook.notebook.run import Run, load_run, runs
     from ft_notebook.notebook.version_card import diff
@@ -37,8 +37,8 @@ _HOMES = {
     "Evaluated": "ft_notebook.notebook.evaluating",
     "evaluate": "ft_notebook.notebook.evaluating",
     "finetune": "ft_notebook.notebook.launch",
-    "Inspection": "ft_notebook.notebook.inspection",
-    "inspect": "ft_notebook.notebook.inspection",
+    "Inspection": "ft_notebook.notebook.inspector.inspection",
+    "inspect": "ft_notebook.notebook.inspector.inspection",
     "Run": "ft_notebook.notebook.run",
     "load_run": "ft_notebook.notebook.run",
     "runs": "ft_notebook.notebook.run",

@@ -101,7 +101,7 @@ def _generate(given: argparse.Namespace) -> int:
 
 
 def _inspect(given: argparse.Namespace) -> int:
-    from ft_notebook.notebook.inspection import inspect
+    from ft_notebook.notebook.inspector.inspection import inspect
 
     path = given.data
     is_recipe = path.endswith((".yaml", ".yml"))

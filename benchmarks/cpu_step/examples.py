@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.cpu_step.job import LEARNING_RATE, Job
-from ft_notebook.data.chat import check_encoded, encode_all, encode_chat
+from ft_notebook.data.chat.chat import check_encoded, encode_all, encode_chat
 from ft_notebook.data.examples import EncodedExample
 from ft_notebook.data.prepare import prepare
-from ft_notebook.data.samples import SampleSource
+from ft_notebook.data.reading.samples import SampleSource
 from ft_notebook.recipe.schema import Recipe
 from ft_notebook.train.schedule import make_schedule
 

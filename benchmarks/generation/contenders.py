@@ -10,7 +10,7 @@ from transformers import GenerationConfig
 
 from benchmarks.cpu_step.job import Clock, digest_of
 from benchmarks.generation.task import Task, load_tuned, make_task
-from ft_notebook.evaluate.generate import answer_all, end_of_turn_ids
+from ft_notebook.evaluate.generation.generate import answer_all, end_of_turn_ids
 from ft_notebook.models.quantize import dequantized
 
 ROWS = 16       # of a padded batch

@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.cpu_step.models import embedded_model
-from ft_notebook.data.chat import encode_all, encode_chat, render_prompt
+from ft_notebook.data.chat.chat import encode_all, encode_chat, render_prompt
 from ft_notebook.data.examples import Example
 from ft_notebook.data.prepare import prepare
-from ft_notebook.evaluate.generate import answer_budget
+from ft_notebook.evaluate.generation.generate import answer_budget
 from ft_notebook.models.adapters import Qlora, load_adapter
 from ft_notebook.models.catalog import LocalModel
 from ft_notebook.models.load import load_model, load_tokenizer

@@ -25,12 +25,12 @@ from ft_notebook.data.checks.secrets import Secrets
 from ft_notebook.data.checks.size import Size
 from ft_notebook.data.checks.slices import Slices
 from ft_notebook.data.checks.turns import Turns
-from ft_notebook.data.files import FileSource
 from ft_notebook.data.formats import FORMATS
-from ft_notebook.data.hub import HubSource
-from ft_notebook.data.memory import ObjectSource
-from ft_notebook.data.samples import SampleSource
-from ft_notebook.data.versions import VersionSource
+from ft_notebook.data.reading.files import FileSource
+from ft_notebook.data.reading.hub import HubSource
+from ft_notebook.data.reading.memory import ObjectSource
+from ft_notebook.data.reading.samples import SampleSource
+from ft_notebook.data.versions.versions import VersionSource
 from ft_notebook.hooks import DataCheck, DataFormat, DataSource, hookimpl
 
 

@@ -9,8 +9,8 @@ import re
 from collections.abc import Mapping, Sequence
 
 from ft_notebook.data.checks.finding import counted
-from ft_notebook.data.column_plan import is_unicode
-from ft_notebook.data.steps import DropRows, ReplaceText, SetValues, SplitRows, Step, rows_of
+from ft_notebook.data.versions.column_plan import is_unicode
+from ft_notebook.data.versions.steps import DropRows, ReplaceText, SetValues, SplitRows, Step, rows_of
 from ft_notebook.errors import DataError
 from ft_notebook.recipe.names import did_you_mean, quoted
 from ft_notebook.store.version_folder import ColumnInfo, VersionInfo

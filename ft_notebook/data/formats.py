@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from ft_notebook.data.cells import fault, is_missing, number_text, optional_text, text_of
-from ft_notebook.data.conversation import check_order, message_of, turns_of, unused_keys
+from ft_notebook.data.chat.conversation import check_order, message_of, turns_of, unused_keys
 from ft_notebook.data.examples import Content, Message
 from ft_notebook.data.source import Row, Table, rows_phrase
 from ft_notebook.errors import DataError

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from ft_notebook.data.cells import is_missing
-from ft_notebook.data.resolve import read_table
+from ft_notebook.data.reading.resolve import read_table
 from ft_notebook.data.source import Row, Table
 from ft_notebook.errors import DataError
 from ft_notebook.store import durable

@@ -14,9 +14,9 @@ from ft_notebook.data.checks.finding import Finding, Fix, blocking, ranked
 from ft_notebook.data.checks.subject import NOTHING_EXPECTED, Record, Subject, records_of
 from ft_notebook.data.detect import Shape, find_shape
 from ft_notebook.data.examples import Example
-from ft_notebook.data.resolve import read_table
+from ft_notebook.data.reading.resolve import read_table
 from ft_notebook.data.source import Table
-from ft_notebook.data.steps import step_from_dict
+from ft_notebook.data.versions.steps import step_from_dict
 from ft_notebook.errors import DataError, PluginError
 from ft_notebook.plugins import guarded, registry
 from ft_notebook.recipe.names import did_you_mean, quoted

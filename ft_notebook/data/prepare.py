@@ -13,10 +13,10 @@ from typing import Any
 
 from ft_notebook.data.detect import Shape, find_shape
 from ft_notebook.data.examples import Content, Example, content_to_json, with_system
-from ft_notebook.data.resolve import read_table
-from ft_notebook.data.resplit import HELDOUT, SPLIT_COLUMN, TRAIN, sides_of
+from ft_notebook.data.reading.resolve import read_table
 from ft_notebook.data.source import Row, Table, raise_faults
 from ft_notebook.data.split import copies, refuse_overlap, split
+from ft_notebook.data.versions.resplit import HELDOUT, SPLIT_COLUMN, TRAIN, sides_of
 from ft_notebook.errors import DataError, PluginError
 from ft_notebook.plugins import guarded, registry
 from ft_notebook.recipe.names import quoted

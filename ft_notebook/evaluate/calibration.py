@@ -9,9 +9,9 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from ft_notebook.evaluate.calibration_error import calibration_error
 from ft_notebook.evaluate.evaluation import Calibration, CoveragePoint, ReliabilityBin
-from ft_notebook.evaluate.statistics import LEVEL, paired_bootstrap_test
+from ft_notebook.evaluate.stats.calibration_error import calibration_error
+from ft_notebook.evaluate.stats.significance import LEVEL, paired_bootstrap_test
 
 if TYPE_CHECKING:
     import numpy as np

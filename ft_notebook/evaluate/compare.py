@@ -11,11 +11,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from ft_notebook.evaluate.contenders import MIN_EXAMPLES, Bounds
-from ft_notebook.evaluate.intervals import resample
-from ft_notebook.evaluate.mean_intervals import corpus_interval
 from ft_notebook.evaluate.scored import compare_answers
-from ft_notebook.evaluate.statistics import LEVEL, randomization_test, sign_bound
+from ft_notebook.evaluate.stats.contenders import MIN_EXAMPLES, Bounds
+from ft_notebook.evaluate.stats.intervals import resample
+from ft_notebook.evaluate.stats.mean_intervals import corpus_interval
+from ft_notebook.evaluate.stats.significance import LEVEL, randomization_test, sign_bound
 
 if TYPE_CHECKING:
     import numpy as np

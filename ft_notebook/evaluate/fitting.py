@@ -13,9 +13,9 @@ from dataclasses import dataclass
 
 from ft_notebook.data.examples import Example, Message
 from ft_notebook.evaluate.evaluation import Fit
-from ft_notebook.evaluate.speaking import Conversation
-from ft_notebook.evaluate.statistics import LEVEL
-from ft_notebook.evaluate.unpaired import unpaired_interval, unpaired_test
+from ft_notebook.evaluate.generation.speaking import Conversation
+from ft_notebook.evaluate.stats.significance import LEVEL
+from ft_notebook.evaluate.stats.unpaired import unpaired_interval, unpaired_test
 
 CONTINUED_WORDS = 12
 CONTINUED_CHARS = 40

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from ft_notebook.evaluate.evaluation import Contender, Evaluation
-from ft_notebook.evaluate.verdict import title
+from ft_notebook.evaluate.words.verdict import title
 from ft_notebook.hooks import GateMeasure
 
 TUNED = "tuned"
@@ -134,7 +134,7 @@ def _handed_over(evaluation: Evaluation) -> GateFigure | None:
 
 
 def _hard_inputs(evaluation: Evaluation) -> GateFigure | None:
-    from ft_notebook.evaluate.intervals import wilson_interval
+    from ft_notebook.evaluate.stats.intervals import wilson_interval
 
     cases = [case for suite in evaluation.hard for case in suite.cases]
     if not cases:

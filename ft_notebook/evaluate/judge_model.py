@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from ft_notebook.data.agreement import agreement_of
 from ft_notebook.data.examples import Example, Message, prompt_text
+from ft_notebook.data.people.agreement import agreement_of
 from ft_notebook.evaluate.evaluation import Preference
+from ft_notebook.evaluate.generation.speaking import Conversation, Speaker
 from ft_notebook.evaluate.preferring import win_interval
-from ft_notebook.evaluate.speaking import Conversation, Speaker
-from ft_notebook.evaluate.statistics import mcnemar_exact
+from ft_notebook.evaluate.stats.significance import mcnemar_exact
 
 _ASKED = """Which answer to the request is better: more correct, more helpful, and in the form that is asked for?
 

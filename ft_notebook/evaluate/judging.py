@@ -12,10 +12,10 @@ from dataclasses import dataclass
 
 from ft_notebook.evaluate.evaluation import Difference, Evaluation, Reason, Verdict, VerdictKind
 from ft_notebook.evaluate.material import Heard
-from ft_notebook.evaluate.mean_intervals import paired_share_interval
 from ft_notebook.evaluate.standing import TUNED, Standing
-from ft_notebook.evaluate.statistics import LEVEL, mcnemar_exact
-from ft_notebook.evaluate.verdict import amounts, differences, title
+from ft_notebook.evaluate.stats.mean_intervals import paired_share_interval
+from ft_notebook.evaluate.stats.significance import LEVEL, mcnemar_exact
+from ft_notebook.evaluate.words.verdict import amounts, differences, title
 from ft_notebook.recipe.names import quoted
 
 MARGIN = 0.05           # of a share, or of the other contender's figure: less does not pay for a model of one's own

@@ -9,7 +9,7 @@ from pydantic import TypeAdapter
 
 from ft_notebook.data.examples import Example
 from ft_notebook.evaluate.evaluation import ContenderKind, Forgetting, HardSuite, Preference
-from ft_notebook.evaluate.speaking import Spoken
+from ft_notebook.evaluate.generation.speaking import Spoken
 
 
 @dataclass(frozen=True)

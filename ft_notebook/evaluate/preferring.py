@@ -11,16 +11,16 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from ft_notebook.data.agreement import Agreement
 from ft_notebook.data.examples import Message
-from ft_notebook.data.pairs import Pair
+from ft_notebook.data.people.agreement import Agreement
+from ft_notebook.data.people.pairs import Pair
 from ft_notebook.errors import UserError
 from ft_notebook.evaluate.assess import KEPT_CHARACTERS
 from ft_notebook.evaluate.evaluation import Evaluation, Preference
-from ft_notebook.evaluate.intervals import Interval
-from ft_notebook.evaluate.mean_intervals import paired_share_interval
-from ft_notebook.evaluate.speaking import Conversation
-from ft_notebook.evaluate.statistics import LEVEL, mcnemar_exact
+from ft_notebook.evaluate.generation.speaking import Conversation
+from ft_notebook.evaluate.stats.intervals import Interval
+from ft_notebook.evaluate.stats.mean_intervals import paired_share_interval
+from ft_notebook.evaluate.stats.significance import LEVEL, mcnemar_exact
 from ft_notebook.recipe.names import did_you_mean, quoted
 
 _SCORES = {"first": 1.0, "second": 0.0, "tie": 0.5, "both bad": 0.5}

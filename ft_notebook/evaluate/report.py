@@ -14,9 +14,9 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from ft_notebook.evaluate.compare import MetricComparison, compare, compare_losses
-from ft_notebook.evaluate.markdown import escape, table
 from ft_notebook.evaluate.measured import Measured, losses_of, most_changed, select_metrics
-from ft_notebook.evaluate.verdict import VerdictKind, amounts, differences, title, verdict
+from ft_notebook.evaluate.words.markdown import escape, table
+from ft_notebook.evaluate.words.verdict import VerdictKind, amounts, differences, title, verdict
 from ft_notebook.hooks import Metric
 
 FEW_EXAMPLES = 30      # below that the report says in words that they are few

@@ -11,8 +11,8 @@ from functools import partial
 from numbers import Real
 
 from ft_notebook.errors import PluginError
-from ft_notebook.evaluate.contender_scores import compare_scores
-from ft_notebook.evaluate.contenders import ContenderComparison, compare_contenders
+from ft_notebook.evaluate.stats.contender_scores import compare_scores
+from ft_notebook.evaluate.stats.contenders import ContenderComparison, compare_contenders
 from ft_notebook.hooks import Metric
 from ft_notebook.plugins import guarded
 

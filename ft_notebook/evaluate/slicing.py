@@ -19,11 +19,11 @@ from ft_notebook.data.checks.spelling import folded
 from ft_notebook.data.checks.subject import Record, Subject
 from ft_notebook.data.examples import Content, Message
 from ft_notebook.evaluate.evaluation import Gap, Slice
-from ft_notebook.evaluate.intervals import CHUNK_CELLS
-from ft_notebook.evaluate.mean_intervals import mean_interval
-from ft_notebook.evaluate.statistics import LEVEL, benjamini_hochberg
+from ft_notebook.evaluate.stats.intervals import CHUNK_CELLS
+from ft_notebook.evaluate.stats.mean_intervals import mean_interval
+from ft_notebook.evaluate.stats.significance import LEVEL, benjamini_hochberg
+from ft_notebook.evaluate.stats.unpaired import part_tests
 from ft_notebook.evaluate.topics import topics_of
-from ft_notebook.evaluate.unpaired import part_tests
 
 if TYPE_CHECKING:
     import numpy as np

@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from ft_notebook.evaluate.compare import MetricComparison, compare_losses
-from ft_notebook.evaluate.contenders import ContenderComparison
 from ft_notebook.evaluate.evaluation import Difference, Figure
 from ft_notebook.evaluate.measured import select_metrics
 from ft_notebook.evaluate.scored import Figures, compare_answers
-from ft_notebook.evaluate.statistics import LEVEL, holm
+from ft_notebook.evaluate.stats.contenders import ContenderComparison
+from ft_notebook.evaluate.stats.significance import LEVEL, holm
 from ft_notebook.hooks import Metric
 
 TUNED = "tuned"

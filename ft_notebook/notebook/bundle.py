@@ -28,7 +28,7 @@ def final_bundle(facts: RunFacts, *, now: float | None = None) -> dict[str, Any]
 
     `now` is in seconds since the epoch; below 120 kB for whatever run.
     """
-    from ft_notebook.notebook.picture import run_picture  # Pillow is for this moment only
+    from ft_notebook.notebook.drawing.picture import run_picture  # Pillow is for this moment only
 
     now = time.time() if now is None else now
     return {

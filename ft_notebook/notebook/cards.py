@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from ft_notebook.events import MessageEvent, PlanEvent, SampleEvent
-from ft_notebook.notebook.curve import loss_curve, spark
+from ft_notebook.notebook.drawing.curve import loss_curve, spark
 from ft_notebook.notebook.plain import NO_RUNS, RUNS_HEAD, examples_named, run_cells, standing
 from ft_notebook.notebook.render import Html, card, details, join, marked_difference, scrolled, table, tag
 from ft_notebook.notebook.runs_table import RunRow

@@ -12,11 +12,11 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from ft_notebook.errors import RunError, UserError
-from ft_notebook.evaluate.verdict import title
-from ft_notebook.notebook.overlay import overlay_drawing, overlay_words
+from ft_notebook.evaluate.words.verdict import title
+from ft_notebook.notebook.drawing.overlay import overlay_drawing, overlay_words
+from ft_notebook.notebook.drawing.scales import number
 from ft_notebook.notebook.plain import columns_text
 from ft_notebook.notebook.render import Html, card, scrolled, table, tag
-from ft_notebook.notebook.scales import number
 from ft_notebook.recipe.schema import Recipe
 from ft_notebook.store.run_folder import HELDOUT_LINES
 from ft_notebook.store.runs import RunFolder, RunStore
@@ -25,7 +25,7 @@ from ft_notebook.views.run_view import RunView, duration, size
 from ft_notebook.views.text import visible
 
 if TYPE_CHECKING:
-    from ft_notebook.notebook.chart import LossFigure
+    from ft_notebook.notebook.drawing.chart import LossFigure
 
 MOST_RUNS = 12              # more names than that cannot stand beside their lines
 _LONGEST_VALUE = 120
@@ -90,7 +90,7 @@ class Comparison:
     @property
     def figure(self) -> LossFigure:
         """The curves over one another, as a `plotly.graph_objects.Figure`."""
-        from ft_notebook.notebook.chart import overlay_figure
+        from ft_notebook.notebook.drawing.chart import overlay_figure
 
         lines = self._lines()
         return overlay_figure(lines, words="\n".join(overlay_words(lines)), stand_in=self._card(self._curves()))

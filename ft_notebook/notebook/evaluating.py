@@ -36,7 +36,7 @@ from ft_notebook.train.evaluating import Order, Told, gather
 from ft_notebook.train.supervise import Answerer
 
 if TYPE_CHECKING:
-    from ft_notebook.notebook.reviewing import PairReview, RubricLike
+    from ft_notebook.notebook.review.reviewing import PairReview, RubricLike
 
 PROMPTS = ("base", "few-shot", "retrieved")
 EVALUATIONS = "evaluations"         # folder in a run's
@@ -80,7 +80,7 @@ class Evaluated:
     def review(self, *, contenders: tuple[str, str] | None = None, count: int = 50, rubric: RubricLike = None,
                reviewer: str | None = None, seed: int = 0) -> PairReview:
         """Have people judge blindly between two contenders' answers: by default the tuned model and the best prompt."""
-        from ft_notebook.notebook.reviewing import review_pairs
+        from ft_notebook.notebook.review.reviewing import review_pairs
 
         run = RunFolder(self.path.parents[1])
         conversations = {row.id: row.prompt_messages for row in map(example_from_json, run.heldout_lines())}
@@ -109,7 +109,7 @@ class Evaluated:
 
     def figures(self) -> dict[str, Any]:
         """The contenders, the reliability of their confidence, and the slices, as plotly figures."""
-        from ft_notebook.notebook.dashboard_figures import forest_figure, reliability_figure, slices_figure
+        from ft_notebook.notebook.dashboard.figures import forest_figure, reliability_figure, slices_figure
 
         return {"contenders": forest_figure(self.evaluation), "reliability": reliability_figure(self.evaluation),
                 "slices": slices_figure(self.evaluation)}
@@ -134,19 +134,19 @@ class Evaluated:
 
     def html(self) -> str:
         """A page of its own."""
-        from ft_notebook.notebook.dashboard_card import page_html
+        from ft_notebook.notebook.dashboard.card import page_html
 
         return page_html(self.evaluation)
 
     def markdown(self) -> str:
         """A page of Markdown."""
-        from ft_notebook.evaluate.evaluation_markdown import to_markdown
+        from ft_notebook.evaluate.words.markdown_page import to_markdown
 
         return to_markdown(self.evaluation)
 
     def text(self) -> str:
         """Verdict, reasons, contenders and gates in plain lines."""
-        from ft_notebook.notebook.dashboard_card import static_text
+        from ft_notebook.notebook.dashboard.card import static_text
 
         return static_text(self.evaluation)
 
@@ -156,7 +156,7 @@ class Evaluated:
     def _ipython_display_(self) -> None:
         from IPython.display import display
 
-        from ft_notebook.notebook.dashboard import Dashboard
+        from ft_notebook.notebook.dashboard.dashboard import Dashboard
 
         for output in Dashboard(self.evaluation).outputs():
             display(output, raw=True)

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, overload
 
-from ft_notebook.data.tokens import token_texts
+from ft_notebook.data.chat.tokens import token_texts
 from ft_notebook.errors import RunError
 from ft_notebook.notebook.cards import tokens_card
 from ft_notebook.store.lines import complete_lines

@@ -7,13 +7,13 @@ that cannot show it would show nothing else either. JupyterLab with our extensio
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from importlib.resources import files
 from typing import Any, Literal
 
 import anywidget
 import traitlets
 
 from ft_notebook.errors import FtError
+from ft_notebook.notebook.assets import asset
 from ft_notebook.store.runs import RunFolder
 from ft_notebook.train import steer
 from ft_notebook.views.text import visible
@@ -26,8 +26,8 @@ Feed = Literal["none", "server", "widget"]      # what draws the run on the page
 class LiveWidget(anywidget.AnyWidget):
     """One run on one page. `state` is what `views.live_state` makes; the page's requests go to the run."""
 
-    _esm = files("ft_notebook.notebook").joinpath("live.js").read_text(encoding="utf-8")
-    _css = files("ft_notebook.notebook").joinpath("card.css").read_text(encoding="utf-8")
+    _esm = asset("live.js")
+    _css = asset("card.css")
     run_id = traitlets.Unicode().tag(sync=True)
     state = traitlets.Dict().tag(sync=True)
 

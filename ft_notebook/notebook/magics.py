@@ -101,7 +101,7 @@ class FinetuneMagics(Magics):  # type: ignore[misc]
     def inspect(self, line: str) -> Any:
         """Look a data set over before it is trained on: its rows, what the model sees of them, and what is wrong."""
         with _one_line_errors():
-            from ft_notebook.notebook.inspection import inspect
+            from ft_notebook.notebook.inspector.inspection import inspect
 
             given = _given(self.inspect, line)
             if given.diff:
@@ -153,7 +153,7 @@ class FinetuneMagics(Magics):  # type: ignore[misc]
                 from ft_notebook.notebook.evaluating import require_evaluation
 
                 return require_evaluation(given.data).review(rubric=rubric, reviewer=given.reviewer)
-            from ft_notebook.notebook.reviewing import review_rows
+            from ft_notebook.notebook.review.reviewing import review_rows
 
             return review_rows(given.data, rubric=rubric, reviewer=given.reviewer, objects=self.shell.user_ns)
 

@@ -6,9 +6,9 @@ import time
 from collections.abc import Sequence
 
 from ft_notebook.events import MessageEvent, PlanEvent
-from ft_notebook.notebook.curve import loss_words
+from ft_notebook.notebook.drawing.curve import loss_words
+from ft_notebook.notebook.drawing.scales import number
 from ft_notebook.notebook.runs_table import RunRow
-from ft_notebook.notebook.scales import number
 from ft_notebook.views.facts import RunFacts, plan_rows, progress_line, result_rows
 from ft_notebook.views.run_view import RunView
 from ft_notebook.views.text import visible

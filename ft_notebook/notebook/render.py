@@ -11,8 +11,8 @@ import difflib
 import html
 import re
 from functools import cache
-from importlib.resources import files
 
+from ft_notebook.notebook.assets import asset
 from ft_notebook.views.text import visible
 
 _VOID = frozenset({"br", "img", "line", "meta", "path", "rect", "circle"})
@@ -101,7 +101,7 @@ def marked_difference(before: str, after: str) -> tuple[Html, Html]:
 @cache
 def _style() -> Html:
     """Of `card.css`, what is for a card that stays: the live view brings the whole file with it."""
-    return Html(files("ft_notebook.notebook").joinpath("card.css").read_text(encoding="utf-8").split(_LIVE_PART)[0])
+    return Html(asset("card.css").split(_LIVE_PART)[0])
 
 
 def _attribute(key: str, value: object) -> str:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from ft_notebook.evaluate.report import Report
     from ft_notebook.notebook.evaluating import Evaluated
     from ft_notebook.notebook.examples import Examples
-    from ft_notebook.notebook.inspection import Inspection
+    from ft_notebook.notebook.inspector.inspection import Inspection
 
 Message = dict[str, str]
 _STEP_COLUMNS = ("step", "epoch", "loss", "learning_rate", "grad_norm", "tokens", "trained_tokens", "step_s",
@@ -52,7 +52,7 @@ class RunData:
 
     def inspect(self) -> Inspection:
         """What the checks find in the rows that train, those that are held out being the test data."""
-        from ft_notebook.notebook.inspection import inspect_run
+        from ft_notebook.notebook.inspector.inspection import inspect_run
 
         return inspect_run(self._folder)
 
@@ -138,7 +138,7 @@ class Run:
 
     def plot(self) -> Any:
         """The losses as an interactive `plotly.graph_objects.Figure`."""
-        from ft_notebook.notebook.chart import loss_figure
+        from ft_notebook.notebook.drawing.chart import loss_figure
 
         return loss_figure(self._view(), title=self.name)
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from ft_notebook.data import version_diff
-from ft_notebook.data.version_diff import VersionDiff
+from ft_notebook.data.versions import diff as version_diff
+from ft_notebook.data.versions.diff import VersionDiff
 from ft_notebook.errors import DataError
 from ft_notebook.notebook.render import Html, card, marked_difference, scrolled, table, tag
 from ft_notebook.store.datasets import DatasetStore

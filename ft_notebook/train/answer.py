@@ -19,7 +19,7 @@ from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
-from ft_notebook.data.chat import render_prompt
+from ft_notebook.data.chat.chat import render_prompt
 from ft_notebook.data.examples import Message
 from ft_notebook.errors import FtError, UserError
 from ft_notebook.plugins import registry
@@ -78,8 +78,8 @@ def reply_to(request: Mapping[str, Any], *, model: Any, tokenizer: Any, recipe: 
     recipe: its system message goes in front of a prompt that has none. load_base: where the model has no adapter to
     switch off.
     """
-    from ft_notebook.evaluate.generate import answer_all
-    from ft_notebook.evaluate.model_speaker import ModelSpeaker
+    from ft_notebook.evaluate.generation.generate import answer_all
+    from ft_notebook.evaluate.generation.model_speaker import ModelSpeaker
     from ft_notebook.models.adapters import is_adapter
     from ft_notebook.models.quantize import dequantized, room_for_answers
 

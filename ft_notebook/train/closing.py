@@ -10,9 +10,9 @@ from typing import Any
 
 from ft_notebook.data.examples import prompt_text
 from ft_notebook.errors import CheckpointError, DurabilityError, UserError
-from ft_notebook.evaluate.kept_answers import ask
+from ft_notebook.evaluate.generation.kept_answers import ask
+from ft_notebook.evaluate.generation.model_speaker import ModelSpeaker
 from ft_notebook.evaluate.measured import Measured
-from ft_notebook.evaluate.model_speaker import ModelSpeaker
 from ft_notebook.evaluate.report import RunFacts, build_report
 from ft_notebook.events import EvaluateProgressEvent, Event, MessageEvent, ReportEvent, StepEvent
 from ft_notebook.models.adapters import is_adapter

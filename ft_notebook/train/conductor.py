@@ -17,10 +17,10 @@ from typing import Any
 import torch
 from transformers import TrainerCallback, TrainerControl, TrainerState
 
-from ft_notebook.data.chat import render_prompt
+from ft_notebook.data.chat.chat import render_prompt
 from ft_notebook.data.examples import Example, prompt_text
 from ft_notebook.errors import NonFiniteError
-from ft_notebook.evaluate.generate import answer_all
+from ft_notebook.evaluate.generation.generate import answer_all
 from ft_notebook.events import CheckpointEvent, EvaluationEvent, Event, MessageEvent, SampleEvent, StepEvent
 from ft_notebook.models.quantize import dequantized, room_for_answers
 from ft_notebook.store import checkpoints

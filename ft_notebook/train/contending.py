@@ -9,11 +9,11 @@ from pathlib import Path
 
 from ft_notebook.errors import DataError
 from ft_notebook.evaluate.evaluation import ContenderKind
-from ft_notebook.evaluate.few_shot import FewShot, find_few_shot
-from ft_notebook.evaluate.generate import nll
+from ft_notebook.evaluate.generation.generate import nll
+from ft_notebook.evaluate.generation.speaking import Conversation
 from ft_notebook.evaluate.material import Heard
-from ft_notebook.evaluate.retrieval import Retriever
-from ft_notebook.evaluate.speaking import Conversation
+from ft_notebook.evaluate.prompts.few_shot import FewShot, find_few_shot
+from ft_notebook.evaluate.prompts.retrieval import Retriever
 from ft_notebook.models.quantize import dequantized, room_for_answers
 from ft_notebook.plugins import registry
 from ft_notebook.store.runs import RunFolder

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ft_notebook.data.chat import check_encoded, encode_all, trained_spans
+from ft_notebook.data.chat.chat import check_encoded, encode_all, trained_spans
 from ft_notebook.data.examples import EncodedExample, Example, example_from_json
 from ft_notebook.hooks import Objective
 from ft_notebook.plugins import guarded

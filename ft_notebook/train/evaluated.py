@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from ft_notebook.data.examples import Example, example_from_json
-from ft_notebook.evaluate.kept_answers import Asked, KeptAnswers, ask
-from ft_notebook.evaluate.model_speaker import ModelSpeaker
-from ft_notebook.evaluate.speaking import Conversation
+from ft_notebook.evaluate.generation.kept_answers import Asked, KeptAnswers, ask
+from ft_notebook.evaluate.generation.model_speaker import ModelSpeaker
+from ft_notebook.evaluate.generation.speaking import Conversation
 from ft_notebook.models.adapters import is_adapter
 from ft_notebook.models.catalog import find_model
 from ft_notebook.models.load import load_model, load_tokenizer, resolve_precision

@@ -8,8 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from ft_notebook.evaluate.generate import answer_budget
-from ft_notebook.evaluate.kept_answers import KeptAnswers
+from ft_notebook.evaluate.generation.generate import answer_budget
+from ft_notebook.evaluate.generation.kept_answers import KeptAnswers
 from ft_notebook.recipe.schema import Recipe
 from ft_notebook.store.durable import write_json
 from ft_notebook.store.lines import complete_lines

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ft_notebook.evaluate.generate import evaluating
+from ft_notebook.evaluate.generation.generate import evaluating
 from ft_notebook.models.adapters import base_of
 from ft_notebook.models.ops import Kernels
 

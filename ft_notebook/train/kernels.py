@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any
 
 from ft_notebook.data.examples import EncodedExample
-from ft_notebook.evaluate.generate import Progress, nll
+from ft_notebook.evaluate.generation.generate import Progress, nll
 from ft_notebook.events import Event, MessageEvent
 from ft_notebook.hooks import Method
 from ft_notebook.models.cpu_path import CpuPath, use_cpu_path

@@ -17,8 +17,8 @@ from torch import Tensor
 from ft_kernels.cpu.loss import linear_cross_entropy
 from ft_kernels.cpu.rows import Rows
 from ft_notebook.data.examples import EncodedExample
-from ft_notebook.evaluate.generate import LOGIT_CELLS, Progress, evaluating
-from ft_notebook.evaluate.opening import shared_tokens
+from ft_notebook.evaluate.generation.generate import LOGIT_CELLS, Progress, evaluating
+from ft_notebook.evaluate.generation.opening import shared_tokens
 from ft_notebook.models.cpu_path import CpuPath
 
 _LEAST_SAVED = 0.02

@@ -7,14 +7,19 @@ from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from typing import Any
 
-from ft_notebook.data.chat import render_prompt
+from ft_notebook.data.chat.chat import render_prompt
 from ft_notebook.data.examples import Example
 from ft_notebook.data.inspection import evenly
-from ft_notebook.evaluate.answer_form import AnswerForm
-from ft_notebook.evaluate.drift import MAX_NEW_TOKENS, drift_prompts, measure_drift
 from ft_notebook.evaluate.evaluation import Drift, FieldFigure, Forgetting, HardSuite, Preference
 from ft_notebook.evaluate.fitting import MemoryCase, Recited, memory_case, memory_cases
-from ft_notebook.evaluate.forgetting import (
+from ft_notebook.evaluate.generation.generate import speak_all
+from ft_notebook.evaluate.generation.speaking import Spoken
+from ft_notebook.evaluate.judge_model import Judged, ask_judge, preference_by
+from ft_notebook.evaluate.material import Heard
+from ft_notebook.evaluate.metrics.exact_match import ExactMatch
+from ft_notebook.evaluate.probes.answer_form import AnswerForm
+from ft_notebook.evaluate.probes.drift import MAX_NEW_TOKENS, drift_prompts, measure_drift
+from ft_notebook.evaluate.probes.forgetting import (
     GeneralAnswer,
     Question,
     ask_general,
@@ -22,13 +27,8 @@ from ft_notebook.evaluate.forgetting import (
     general_questions,
     read_questions,
 )
-from ft_notebook.evaluate.generate import speak_all
-from ft_notebook.evaluate.hard import hard_cases, hard_suites, read_suite
-from ft_notebook.evaluate.judge_model import Judged, ask_judge, preference_by
-from ft_notebook.evaluate.lm_eval_tasks import lm_eval_tasks
-from ft_notebook.evaluate.material import Heard
-from ft_notebook.evaluate.metrics.exact_match import ExactMatch
-from ft_notebook.evaluate.speaking import Spoken
+from ft_notebook.evaluate.probes.hard import hard_cases, hard_suites, read_suite
+from ft_notebook.evaluate.probes.lm_eval_tasks import lm_eval_tasks
 from ft_notebook.train.evaluated import UnderEvaluation, Voice
 
 FIT_ROWS = 60           # training examples that the tuned model answers

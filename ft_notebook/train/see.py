@@ -18,11 +18,11 @@ from itertools import islice
 from pathlib import Path
 from typing import IO, Any
 
-from ft_notebook.data.chat import end_of_turn_ids
+from ft_notebook.data.chat.chat import end_of_turn_ids
+from ft_notebook.data.chat.tokens import token_texts, tools_of
 from ft_notebook.data.examples import EncodedExample, Example, example_from_json
 from ft_notebook.data.lengths import length_histogram
 from ft_notebook.data.source import RowError
-from ft_notebook.data.tokens import token_texts, tools_of
 from ft_notebook.errors import DataError, FtError, UserError
 from ft_notebook.hooks import Objective
 from ft_notebook.models.catalog import find_model

@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from ft_notebook.data.chat import encoding_notes
+from ft_notebook.data.chat.chat import encoding_notes
 from ft_notebook.errors import DataError, UserError
-from ft_notebook.evaluate.generate import answer_budget
+from ft_notebook.evaluate.generation.generate import answer_budget
 from ft_notebook.events import ChangeEvent, PlanEvent
 from ft_notebook.hooks import Method
 from ft_notebook.models.catalog import LocalModel, find_model

@@ -165,7 +165,7 @@ def _number(result: MetricResult, value: float, *, sign: str = "") -> str:
 
 def result_rows(report: Report) -> list[tuple[str, str, str, str]]:
     """Of every figure of a report: its name, base, tuned and difference, each with its interval."""
-    from ft_notebook.evaluate.verdict import title
+    from ft_notebook.evaluate.words.verdict import title
 
     return [(title(result.name), with_interval(result, result.base, result.base_low, result.base_high),
              with_interval(result, result.tuned, result.tuned_low, result.tuned_high), change(result))

@@ -8,12 +8,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from live_page import LAB_THEMES, NOTEBOOK, THEMES
+from live_page import LAB_THEMES, THEMES
 
-from ft_notebook.data.browse import Browser
+from ft_notebook.data.browse.browse import Browser
 from ft_notebook.data.checks.finding import Finding, Fix
-from ft_notebook.data.steps import DropRows
-from ft_notebook.notebook.inspector import SCRIPTS, Inspector
+from ft_notebook.data.versions.steps import DropRows
+from ft_notebook.notebook.assets import asset
+from ft_notebook.notebook.inspector.inspector import SCRIPTS, Inspector
 
 _MODEL = """
 window.model = {
@@ -80,7 +81,7 @@ def load(page: Any, theme: str = "light") -> None:
     """A page with the script, without drawing anything."""
     folder, name, is_light = THEMES[theme]
     colours = re.sub(r"@font-face\s*\{[^}]*\}|url\([^)]*\)", "", (LAB_THEMES / folder / "index.css").read_text())
-    style = "".join((NOTEBOOK / each).read_text(encoding="utf-8") for each in ("card.css", "inspector.css"))
+    style = asset("card.css", "inspector/inspector.css")
     page.set_content(
         f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>inspector</title><style>{colours}</style>'
         f"<style>{style}</style><style>body {{ margin: 0; padding: 12px; background: var(--jp-layout-color0); }}</style></head>"
@@ -91,7 +92,7 @@ def load(page: Any, theme: str = "light") -> None:
 
 def script() -> str:
     """The view's whole module."""
-    return "".join((NOTEBOOK / name).read_text(encoding="utf-8") for name in SCRIPTS)
+    return asset(*SCRIPTS)
 
 
 def tickets(path: Path) -> Browser:

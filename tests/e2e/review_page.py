@@ -6,10 +6,11 @@ import json
 import re
 from typing import Any
 
-from live_page import LAB_THEMES, NOTEBOOK, THEMES
+from live_page import LAB_THEMES, THEMES
 
-from ft_notebook.notebook.review import Review
-from ft_notebook.notebook.review_view import ReviewView
+from ft_notebook.notebook.assets import asset
+from ft_notebook.notebook.review.review import Review
+from ft_notebook.notebook.review.view import ReviewView
 
 _MODEL = """
 window.model = {
@@ -68,10 +69,10 @@ def load(page: Any, theme: str = "light") -> None:
     """A page with the script, without drawing anything."""
     folder, name, is_light = THEMES[theme]
     colours = re.sub(r"@font-face\s*\{[^}]*\}|url\([^)]*\)", "", (LAB_THEMES / folder / "index.css").read_text())
-    style = "".join((NOTEBOOK / each).read_text(encoding="utf-8") for each in ("card.css", "review.css"))
+    style = asset("card.css", "review/review.css")
     page.set_content(
         f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>review</title><style>{colours}</style>'
         f"<style>{style}</style><style>body {{ margin: 0; padding: 12px; background: var(--jp-layout-color0); }}</style></head>"
         f'<body data-jp-theme-light="{is_light}" data-jp-theme-name="{name}"><main><h1 hidden>a notebook</h1><div id="out"></div></main></body></html>')
-    page.add_script_tag(content=(NOTEBOOK / "review.js").read_text(encoding="utf-8") + _MODEL, type="module")
+    page.add_script_tag(content=asset("review/review.js") + _MODEL, type="module")
     page.wait_for_function("window.draw !== undefined")

@@ -25,7 +25,7 @@ CELL = """\
 from pathlib import Path
 from IPython.display import display
 from ft_notebook.evaluate.evaluation import Evaluation
-from ft_notebook.notebook.dashboard import Dashboard
+from ft_notebook.notebook.dashboard.dashboard import Dashboard
 
 asked = []
 dashboard = Dashboard(Evaluation.from_json(Path("evaluation.json").read_text()), on_row=asked.append)

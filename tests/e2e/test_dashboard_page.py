@@ -21,8 +21,8 @@ from live_page import ROOT, THEMES
 from sample_evaluation import everywhere, made_rows, sample
 
 from ft_notebook.evaluate.evaluation import Answer
-from ft_notebook.notebook.dashboard import Dashboard
-from ft_notebook.notebook.dashboard_card import page_html, static_html
+from ft_notebook.notebook.dashboard.card import page_html, static_html
+from ft_notebook.notebook.dashboard.dashboard import Dashboard
 from ft_notebook.views.text import visible
 
 pytestmark = pytest.mark.skipif(not CHROMIUM, reason="needs Debian's chromium (apt-get install chromium)")

@@ -20,7 +20,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from lab import CHROMIUM, Lab, write_notebook
 
-from ft_notebook.data.versions import read_version
+from ft_notebook.data.versions.versions import read_version
 from ft_notebook.store.datasets import DatasetStore
 from ft_notebook.store.runs import RunStore
 

@@ -16,12 +16,13 @@ sys.path.insert(0, str(Path(__file__).parent))
 from hostile import HOSTILE
 from inspector_page import Kernel, findings, load, script, tickets
 from lab import _FLAGS, CHROMIUM
-from live_page import NOTEBOOK, ROOT, THEMES
+from live_page import ROOT, THEMES
 
-from ft_notebook.data.browse import Browser
+from ft_notebook.data.browse.browse import Browser
 from ft_notebook.data.checks.finding import Finding
 from ft_notebook.data.source import Row, Table
-from ft_notebook.notebook.standing import Standing
+from ft_notebook.notebook.assets import asset
+from ft_notebook.notebook.inspector.standing import Standing
 from ft_notebook.views.text import visible
 
 pytestmark = pytest.mark.skipif(not CHROMIUM, reason="needs Debian's chromium (apt-get install chromium)")
@@ -130,7 +131,7 @@ def test_the_script_never_turns_text_into_markup() -> None:
 
 
 def test_colours_come_from_the_page_where_it_has_them() -> None:
-    style = (NOTEBOOK / "inspector.css").read_text(encoding="utf-8")
+    style = asset("inspector/inspector.css")
     assert not re.findall(r"#[0-9a-fA-F]{3,8}\b|rgba?\(|hsla?\(", style)
     assert set(re.findall(r"var\((--jp-[\w-]+)\)", style)) == set(), "each with something to fall back on"
 

@@ -26,7 +26,7 @@ PAIRS = """\
 import sys
 sys.path.insert(0, {tests!r})
 from answered import answered
-from ft_notebook.notebook.reviewing import review_pairs
+from ft_notebook.notebook.review.reviewing import review_pairs
 review = review_pairs(answered([(f"question {{at}}", f"tuned says {{at}}", f"other says {{at}}") for at in range(10)]))
 review"""
 

@@ -17,17 +17,18 @@ sys.path.insert(0, str(Path(__file__).parent))
 from answered import answered
 from hostile import HOSTILE
 from lab import _FLAGS, CHROMIUM
-from live_page import NOTEBOOK, ROOT, THEMES
+from live_page import ROOT, THEMES
 from review_page import Kernel, load
 
-from ft_notebook.data.browse import Browser
+from ft_notebook.data.browse.browse import Browser
 from ft_notebook.data.checks.finding import Finding
-from ft_notebook.data.review import ReviewQueue
-from ft_notebook.data.rubric import Rubric
+from ft_notebook.data.people.review import ReviewQueue
+from ft_notebook.data.people.rubric import Rubric
+from ft_notebook.notebook.assets import asset
 from ft_notebook.notebook.render import page as whole_page
-from ft_notebook.notebook.review import RowReview
-from ft_notebook.notebook.review_card import static_html
-from ft_notebook.notebook.reviewing import PairReview, review_pairs
+from ft_notebook.notebook.review.card import static_html
+from ft_notebook.notebook.review.review import RowReview
+from ft_notebook.notebook.review.reviewing import PairReview, review_pairs
 from ft_notebook.views.text import visible
 
 pytestmark = pytest.mark.skipif(not CHROMIUM, reason="needs Debian's chromium (apt-get install chromium)")
@@ -127,13 +128,13 @@ def keep(page: Any, name: str) -> None:
 
 
 def test_the_script_never_turns_text_into_markup() -> None:
-    code = (NOTEBOOK / "review.js").read_text(encoding="utf-8")
+    code = asset("review/review.js")
     assert len(code.encode()) < 20_000
     assert not re.search(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\b|new Function|DOMParser|https?://", code)
 
 
 def test_colours_come_from_the_page_where_it_has_them() -> None:
-    style = (NOTEBOOK / "review.css").read_text(encoding="utf-8")
+    style = asset("review/review.css")
     assert not re.findall(r"#[0-9a-fA-F]{3,8}\b|rgba?\(|hsla?\(", style)
     assert set(re.findall(r"var\((--jp-[\w-]+)\)", style)) == set(), "each with something to fall back on"
 

@@ -26,9 +26,9 @@ from live_page import LAB_THEMES, THEMES
 
 from ft_notebook.notebook.bundle import final_bundle
 from ft_notebook.notebook.cards import run_card, runs_card
-from ft_notebook.notebook.chart import loss_figure
 from ft_notebook.notebook.comparison import Compared, Comparison
-from ft_notebook.notebook.overlay import overlay_words
+from ft_notebook.notebook.drawing.chart import loss_figure
+from ft_notebook.notebook.drawing.overlay import overlay_words
 from ft_notebook.notebook.runs_table import RunRow
 from ft_notebook.recipe.schema import Recipe
 from ft_notebook.views.text import visible

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from ft_notebook.data.checks.finding import Finding, Fix, Severity, counted
 from ft_notebook.data.checks.sides import prompts
 from ft_notebook.data.checks.subject import Progress, Record, Subject, each
-from ft_notebook.data.steps import DropRows
+from ft_notebook.data.versions.steps import DropRows
 from ft_notebook.recipe.names import quoted
 
 _PERSON = (

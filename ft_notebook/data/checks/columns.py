@@ -11,7 +11,7 @@ from typing import Any
 from ft_notebook.data.cells import is_missing, number_text
 from ft_notebook.data.checks.finding import Finding, Fix, Severity, counted
 from ft_notebook.data.checks.subject import Progress, Record, Subject
-from ft_notebook.data.steps import DropRows, SetValues
+from ft_notebook.data.versions.steps import DropRows, SetValues
 from ft_notebook.recipe.names import quoted
 
 SURE_NULLS = frozenset({"nan", "<na>", "nat", "#n/a"})

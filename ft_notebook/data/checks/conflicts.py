@@ -9,7 +9,7 @@ from ft_notebook.data.checks.finding import Finding, Fix, counted
 from ft_notebook.data.checks.label_fields import answer_steps, label_fields
 from ft_notebook.data.checks.spelling import folded
 from ft_notebook.data.checks.subject import Progress, Record, Subject, each
-from ft_notebook.data.steps import DropRows, Step
+from ft_notebook.data.versions.steps import DropRows, Step
 
 MOST_ANSWERS = 3
 """An input with more different answers, none of them usual, is open: an invitation to make something up."""

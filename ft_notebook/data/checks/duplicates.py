@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from ft_notebook.data.checks.finding import Finding, Fix, counted
 from ft_notebook.data.checks.subject import Progress, Record, Subject, each
 from ft_notebook.data.split import copy_key
-from ft_notebook.data.steps import DropRows
+from ft_notebook.data.versions.steps import DropRows
 
 HARMFUL_SHARE = 0.2
 HARMFUL_COPIES = 10

@@ -10,8 +10,8 @@ from typing import Any
 from ft_notebook.data.checks.finding import Finding, Fix, counted
 from ft_notebook.data.checks.sides import answer_of
 from ft_notebook.data.checks.subject import Progress, Subject, each
-from ft_notebook.data.readers import parse_json
-from ft_notebook.data.steps import DropRows, ReplaceText
+from ft_notebook.data.reading.readers import parse_json
+from ft_notebook.data.versions.steps import DropRows, ReplaceText
 from ft_notebook.errors import DataError
 from ft_notebook.recipe.names import nearest, quoted
 

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from ft_notebook.data.steps import Step, step_to_dict
+from ft_notebook.data.versions.steps import Step, step_to_dict
 
 Severity = Literal["blocks", "harms", "notice"]
 SEVERITIES: tuple[Severity, ...] = ("blocks", "harms", "notice")

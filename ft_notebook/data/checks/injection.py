@@ -8,7 +8,7 @@ from ft_notebook.data.checks.finding import Finding, Fix, counted
 from ft_notebook.data.checks.orders import orders_in
 from ft_notebook.data.checks.sides import prompts
 from ft_notebook.data.checks.subject import Progress, Subject, each
-from ft_notebook.data.steps import DropRows
+from ft_notebook.data.versions.steps import DropRows
 from ft_notebook.recipe.names import quoted
 
 

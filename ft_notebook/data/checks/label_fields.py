@@ -15,7 +15,7 @@ from typing import Any
 
 from ft_notebook.data.checks.spelling import folded
 from ft_notebook.data.checks.subject import Subject
-from ft_notebook.data.steps import ReplaceText, SetValues, Step
+from ft_notebook.data.versions.steps import ReplaceText, SetValues, Step
 from ft_notebook.recipe.names import quoted
 
 LEAST_ROWS = 20

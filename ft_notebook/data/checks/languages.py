@@ -11,7 +11,7 @@ from ft_notebook.data.checks.finding import Finding, Fix, counted
 from ft_notebook.data.checks.language_model import LanguageModel, language_model
 from ft_notebook.data.checks.sides import are_labels, prompts
 from ft_notebook.data.checks.subject import Progress, Subject, each
-from ft_notebook.data.steps import DropRows
+from ft_notebook.data.versions.steps import DropRows
 from ft_notebook.errors import DataError
 from ft_notebook.recipe.names import did_you_mean, quoted
 

@@ -9,7 +9,7 @@ from ft_notebook.data.checks.finding import Finding, Fix, counted
 from ft_notebook.data.checks.nearness import groups_of, near_pairs
 from ft_notebook.data.checks.stages import stage
 from ft_notebook.data.checks.subject import Progress, Subject
-from ft_notebook.data.steps import DropRows
+from ft_notebook.data.versions.steps import DropRows
 
 
 class NearDuplicates:

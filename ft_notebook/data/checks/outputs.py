@@ -11,7 +11,7 @@ from ft_notebook.data.checks.endings import Endings, ends_open
 from ft_notebook.data.checks.finding import Finding, Fix, Severity, counted
 from ft_notebook.data.checks.sides import answer_of, are_labels
 from ft_notebook.data.checks.subject import Progress, Subject, each
-from ft_notebook.data.steps import DropRows
+from ft_notebook.data.versions.steps import DropRows
 from ft_notebook.recipe.names import quoted
 
 LONG_CHARS = 80

@@ -10,7 +10,7 @@ from ft_notebook.data.checks.nearness import near_pairs
 from ft_notebook.data.checks.spelling import folded
 from ft_notebook.data.checks.stages import stage
 from ft_notebook.data.checks.subject import Progress, Record, Subject
-from ft_notebook.data.steps import DropRows
+from ft_notebook.data.versions.steps import DropRows
 
 MANY_ANSWERS = 3
 """An input with so many answers is a template, such as "Write a story", and no question that a test repeats."""

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 from ft_notebook.data.checks.subject import Progress, Subject, each
-from ft_notebook.data.steps import ReplaceText
+from ft_notebook.data.versions.steps import ReplaceText
 
 Pieces = Mapping[str, str]
 """The pieces found in one row and the kind of each."""

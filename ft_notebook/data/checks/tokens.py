@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from ft_notebook.data.checks.finding import Finding, Fix, counted
-from ft_notebook.data.steps import DropRows
+from ft_notebook.data.versions.steps import DropRows
 
 NAME = "tokens"
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from ft_notebook.data.checks.finding import Finding, Fix, counted
 from ft_notebook.data.checks.pieces import Pieces, replacing, spots
 from ft_notebook.data.checks.subject import Progress, Record, Subject, each
-from ft_notebook.data.steps import DropRows
+from ft_notebook.data.versions.steps import DropRows
 from ft_notebook.recipe.names import quoted
 
 MAX_KINDS = 10

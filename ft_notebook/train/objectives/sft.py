@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ft_notebook.data.chat import encode_chat
+from ft_notebook.data.chat.chat import encode_chat
 from ft_notebook.data.examples import EncodedExample, Example
 from ft_notebook.errors import DataError
 from ft_notebook.recipe.schema import DataSection

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from ft_notebook.data.chat import encode_chat, encode_text
+from ft_notebook.data.chat.chat import encode_chat, encode_text
 from ft_notebook.data.examples import EncodedExample, Example
 from ft_notebook.recipe.schema import DataSection
 

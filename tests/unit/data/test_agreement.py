@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ft_notebook.data.agreement import agreement_of, cohen_kappa, kappa_interval
+from ft_notebook.data.people.agreement import agreement_of, cohen_kappa, kappa_interval
 
 
 def answers(counts: dict[str, int]) -> tuple[list[str], list[str]]:

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
+from ft_notebook.data.chat.template import render
 from ft_notebook.data.examples import Example
 from ft_notebook.data.prepare import prepare
-from ft_notebook.data.template import render
 from ft_notebook.recipe.schema import DataSection, Recipe
 from ft_notebook.train.encode import encode_all
 from ft_notebook.train.objectives.sft import Sft

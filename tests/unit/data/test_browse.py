@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from ft_notebook.data import browse, browse_open
-from ft_notebook.data.browse import Browser, PageRow
-from ft_notebook.data.browse_columns import cell_text
-from ft_notebook.data.browse_filters import Between, Contains, Is, Length, Marked, OneOf, Rows, Sort
-from ft_notebook.data.files import FileSource
+from ft_notebook.data.browse import browse, opening
+from ft_notebook.data.browse.browse import Browser, PageRow
+from ft_notebook.data.browse.columns import cell_text
+from ft_notebook.data.browse.filters import Between, Contains, Is, Length, Marked, OneOf, Rows, Sort
+from ft_notebook.data.reading.files import FileSource
 from ft_notebook.data.source import Row, Table
 from ft_notebook.errors import DataError
 
@@ -248,7 +248,7 @@ def test_marked_rows_are_found_by_their_mark(numbered):
 
 
 def test_a_file_that_only_our_readers_take_is_read_by_them(tmp_path, monkeypatch):
-    monkeypatch.setattr(browse_open, "_READERS", {})
+    monkeypatch.setattr(opening, "_READERS", {})
     path = write(tmp_path, "plain.csv", FILES["plain.csv"])
     assert as_browsed(Browser.open(path)) == [(1, {"a": "1", "b": "x"}), (2, {"a": "2", "b": "y"})]
 

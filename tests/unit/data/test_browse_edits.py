@@ -2,10 +2,10 @@
 
 import pytest
 
-from ft_notebook.data.browse import Browser
-from ft_notebook.data.browse_filters import Contains, Is
+from ft_notebook.data.browse.browse import Browser
+from ft_notebook.data.browse.filters import Contains, Is
 from ft_notebook.data.source import Row
-from ft_notebook.data.steps import DropRows, SetValues, apply_steps
+from ft_notebook.data.versions.steps import DropRows, SetValues, apply_steps
 from ft_notebook.errors import DataError
 
 ROWS = [{"label": "low", "score": 1, "tags": ["a"], "ok": True}, {"label": "high", "score": None, "tags": [], "ok": False},

@@ -4,8 +4,8 @@ import random
 
 import pytest
 
-from ft_notebook.data.browse import Browser
-from ft_notebook.data.browse_filters import (
+from ft_notebook.data.browse.browse import Browser
+from ft_notebook.data.browse.filters import (
     Between,
     Contains,
     Is,
@@ -16,7 +16,7 @@ from ft_notebook.data.browse_filters import (
     condition_from_dict,
     condition_to_dict,
 )
-from ft_notebook.data.browse_summary import MAX_BARS, ranges
+from ft_notebook.data.browse.summary import MAX_BARS, ranges
 from ft_notebook.errors import DataError
 
 CONDITIONS = [Contains("x"), Contains("x", "a"), Is("a", None), OneOf("a", ("x", None)), Between("a", 1.5, None, False), Length("a", None, 7),

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from ft_notebook.data.chat import (
+from ft_notebook.data.chat.chat import (
     check_encoded,
     encode_all,
     encode_chat,

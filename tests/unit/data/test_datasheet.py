@@ -9,9 +9,9 @@ import pytest
 
 from ft_notebook.data.datasheet import SECTIONS, checked_sections, words_of
 from ft_notebook.data.detect import find_shape
-from ft_notebook.data.memory import ObjectSource
-from ft_notebook.data.steps import DropRows, ReplaceText, SetValues, SplitRows, Step
-from ft_notebook.data.versions import make_version, read_version
+from ft_notebook.data.reading.memory import ObjectSource
+from ft_notebook.data.versions.steps import DropRows, ReplaceText, SetValues, SplitRows, Step
+from ft_notebook.data.versions.versions import make_version, read_version
 from ft_notebook.errors import DataError
 from ft_notebook.recipe.schema import DataSection
 from ft_notebook.store.datasets import DatasetStore, Version

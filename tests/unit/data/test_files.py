@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from ft_notebook.data.files import FileSource
+from ft_notebook.data.reading.files import FileSource
 from ft_notebook.errors import DataError
 
 ROWS = [{"prompt": f"question {n}", "completion": f"ünïcode, \"answer\"\n{n}"} for n in range(1, 6)]
@@ -145,6 +145,6 @@ def test_empty_file_among_others_is_named(write: Callable[..., str], tmp_path: P
 
 
 def test_line_without_end_is_refused_in_bounded_memory(write: Callable[..., str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ft_notebook.data.textfiles.MAX_LINE_BYTES", 2**20)
+    monkeypatch.setattr("ft_notebook.data.reading.textfiles.MAX_LINE_BYTES", 2**20)
     with pytest.raises(DataError, match=r"long.jsonl line 2: longer than 1 MiB"):
         FileSource().read(write("long.jsonl", b'{"a": 1}\n' + b" " * (2**20 + 1)), limit=None)

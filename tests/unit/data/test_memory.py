@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from ft_notebook.data.memory import ObjectSource, is_data
 from ft_notebook.data.prepare import Prepared
+from ft_notebook.data.reading.memory import ObjectSource, is_data
 from ft_notebook.errors import DataError
 
 ROWS = [{"prompt": f"p{n}", "completion": f"c{n}"} for n in range(1, 5)]
@@ -102,7 +102,7 @@ def test_faults_of_objects_name_row_or_column(read: Callable[..., Prepared]) -> 
 
 
 def test_looking_at_objects_imports_no_library() -> None:
-    code = ("import sys; from ft_notebook.data.memory import is_data; assert is_data([]) and not is_data(3); "
+    code = ("import sys; from ft_notebook.data.reading.memory import is_data; assert is_data([]) and not is_data(3); "
             "print([name for name in ('pandas', 'polars', 'datasets', 'pyarrow', 'torch', 'transformers') "
             "if name in sys.modules])")
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"

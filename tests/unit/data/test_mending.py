@@ -1,9 +1,9 @@
 """Fixes of several findings become steps that can be done one after the other."""
 
 from ft_notebook.data.checks.finding import Finding, Fix
-from ft_notebook.data.mending import steps_to_mend
 from ft_notebook.data.source import Row
-from ft_notebook.data.steps import DropRows, ReplaceText, SetValues, apply_steps
+from ft_notebook.data.versions.mending import steps_to_mend
+from ft_notebook.data.versions.steps import DropRows, ReplaceText, SetValues, apply_steps
 
 
 def finding(*steps):

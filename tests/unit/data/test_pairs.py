@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from ft_notebook.data.examples import Message
-from ft_notebook.data.pairs import LEFT, RIGHT, Pair, PairQueue, keep_preferences, pair_rubric
-from ft_notebook.data.rubric import Rubric
-from ft_notebook.data.versions import read_version
+from ft_notebook.data.people.pairs import LEFT, RIGHT, Pair, PairQueue, keep_preferences, pair_rubric
+from ft_notebook.data.people.rubric import Rubric
+from ft_notebook.data.versions.versions import read_version
 from ft_notebook.errors import DataError
 from ft_notebook.store.datasets import DatasetStore
 

@@ -14,10 +14,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import cohen_kappa_score
 
-from ft_notebook.data.agreement import agreement_of, cohen_kappa, fleiss_kappa
 from ft_notebook.data.checks.finding import Finding
-from ft_notebook.data.review import ReviewQueue
-from ft_notebook.data.rubric import Rubric
+from ft_notebook.data.people.agreement import agreement_of, cohen_kappa, fleiss_kappa
+from ft_notebook.data.people.review import ReviewQueue
+from ft_notebook.data.people.rubric import Rubric
 from ft_notebook.errors import DataError
 from ft_notebook.store.datasets import DatasetStore
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from ft_notebook.data.rubric import Rubric, rubric_from
+from ft_notebook.data.people.rubric import Rubric, rubric_from
 from ft_notebook.errors import DataError
 
 

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ft_notebook.data.resplit import sides_of
 from ft_notebook.data.source import Row, Table
-from ft_notebook.data.steps import (
+from ft_notebook.data.versions.resplit import sides_of
+from ft_notebook.data.versions.steps import (
     DropRows,
     ReplaceText,
     SetValues,

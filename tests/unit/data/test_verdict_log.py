@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from ft_notebook.data.verdict_log import Said, VerdictLog
+from ft_notebook.data.people.verdict_log import Said, VerdictLog
 from ft_notebook.errors import DurabilityError
 from ft_notebook.store import failpoints
 

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from ft_notebook.data import version_diff
-from ft_notebook.data.memory import ObjectSource
-from ft_notebook.data.steps import DropRows, ReplaceText, SetValues, SplitRows, Step
-from ft_notebook.data.version_diff import CellChange, diff
-from ft_notebook.data.versions import make_version, read_version
+from ft_notebook.data.reading.memory import ObjectSource
+from ft_notebook.data.versions import diff as version_diff
+from ft_notebook.data.versions.diff import CellChange, diff
+from ft_notebook.data.versions.steps import DropRows, ReplaceText, SetValues, SplitRows, Step
+from ft_notebook.data.versions.versions import make_version, read_version
 from ft_notebook.errors import DataError
 from ft_notebook.store.datasets import DatasetStore, Version
 

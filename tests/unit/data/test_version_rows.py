@@ -18,11 +18,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ft_notebook.data.column_plan import plain, plan_columns
-from ft_notebook.data.memory import ObjectSource
+from ft_notebook.data.reading.memory import ObjectSource
 from ft_notebook.data.source import Row, Table
-from ft_notebook.data.version_rows import is_same, parquet_chunks, rows_digest
-from ft_notebook.data.versions import make_version, read_version
+from ft_notebook.data.versions.column_plan import plain, plan_columns
+from ft_notebook.data.versions.rows import is_same, parquet_chunks, rows_digest
+from ft_notebook.data.versions.versions import make_version, read_version
 from ft_notebook.errors import DataError
 from ft_notebook.store.datasets import DatasetStore, Version
 

@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 
 from ft_notebook.data.detect import find_shape
-from ft_notebook.data.files import FileSource
-from ft_notebook.data.memory import ObjectSource
 from ft_notebook.data.prepare import Prepared
+from ft_notebook.data.reading.files import FileSource
+from ft_notebook.data.reading.memory import ObjectSource
 from ft_notebook.data.source import Row, Table
-from ft_notebook.data.steps import DropRows, ReplaceText, SetValues, SplitRows, Step
-from ft_notebook.data.versions import (
+from ft_notebook.data.versions.steps import DropRows, ReplaceText, SetValues, SplitRows, Step
+from ft_notebook.data.versions.versions import (
     VersionSource,
     lineage,
     make_version,

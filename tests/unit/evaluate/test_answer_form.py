@@ -8,7 +8,7 @@ import random
 import pytest
 
 from ft_notebook.data.builtin import SampleSource
-from ft_notebook.evaluate.answer_form import AnswerForm, repeats
+from ft_notebook.evaluate.probes.answer_form import AnswerForm, repeats
 
 LEVELS = ["low", "medium", "high"]
 SENTENCES = [f"Thank you for your message about the {thing}. We will answer within two days, and call you if need be."

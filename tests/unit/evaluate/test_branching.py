@@ -10,9 +10,9 @@ from peft import LoraConfig, PromptTuningConfig, get_peft_model
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from ft_notebook.data.examples import EncodedExample
-from ft_notebook.evaluate import branching
-from ft_notebook.evaluate.branching import branched_nll, can_branch, fits
-from ft_notebook.evaluate.generate import nll
+from ft_notebook.evaluate.generation import branching
+from ft_notebook.evaluate.generation.branching import branched_nll, can_branch, fits
+from ft_notebook.evaluate.generation.generate import nll
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

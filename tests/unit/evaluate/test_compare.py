@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 
 from ft_notebook.errors import PluginError
-from ft_notebook.evaluate import intervals
 from ft_notebook.evaluate.compare import MetricComparison, compare, compare_losses
 from ft_notebook.evaluate.metrics.exact_match import ExactMatch
 from ft_notebook.evaluate.metrics.macro_f1 import MacroF1
 from ft_notebook.evaluate.metrics.rouge_l import RougeL
+from ft_notebook.evaluate.stats import intervals
 
 UNSEEN_12 = 1.959964**2 / (12 + 1.959964**2)  # Wilson's upper limit for 0 of 12
 

@@ -11,13 +11,13 @@ import torch
 from peft import LoraConfig, get_peft_model
 from transformers import LlamaConfig, LlamaForCausalLM
 
+from ft_notebook.data.chat.template import render_prompt
 from ft_notebook.data.examples import Message
-from ft_notebook.data.template import render_prompt
 from ft_notebook.errors import RunError
-from ft_notebook.evaluate import drift
-from ft_notebook.evaluate.drift import drift_prompts, measure_drift
 from ft_notebook.evaluate.evaluation import Drift
-from ft_notebook.evaluate.speaking import Conversation, Spoken
+from ft_notebook.evaluate.generation.speaking import Conversation, Spoken
+from ft_notebook.evaluate.probes import drift
+from ft_notebook.evaluate.probes.drift import drift_prompts, measure_drift
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -97,7 +97,7 @@ def test_batches_change_nothing(tokenizer: Any, batch_size: int) -> None:
 def test_logits_of_few_rows_are_held_at_a_time(tokenizer: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     model, sizes = adapted(is_trained=True), []
     one = measured(model, tokenizer)
-    monkeypatch.setattr("ft_notebook.evaluate.drift.LOGIT_CELLS", 300 * 259)
+    monkeypatch.setattr("ft_notebook.evaluate.probes.drift.LOGIT_CELLS", 300 * 259)
     hook = model.register_forward_pre_hook(lambda module, args, kwargs: sizes.append(tuple(kwargs["input_ids"].shape)), with_kwargs=True)
     assert measured(model, tokenizer).kl == pytest.approx(one.kl, rel=1e-12)
     hook.remove()

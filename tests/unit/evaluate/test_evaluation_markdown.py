@@ -15,7 +15,7 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 from hostile import HOSTILE
 from sample_evaluation import everywhere, sample
 
-from ft_notebook.evaluate.evaluation_markdown import to_markdown
+from ft_notebook.evaluate.words.markdown_page import to_markdown
 
 HEADINGS = ["triage: was it worth it?", "1 gate failed", "All figures, with 95 % intervals", "Differences on the same rows, with 95 % intervals", "What was forgotten",
             "General questions by field", "Other tasks", "Questions that only the base model answered", "Calibration", "Fit", "Slices, the worst first",

@@ -12,8 +12,8 @@ sys.path.insert(0, str(Path(__file__).parent))
 from sample_evaluation import made_rows, sample
 
 from ft_notebook.evaluate.evaluation import Answer, Calibration, Evaluation, Verdict
-from ft_notebook.evaluate.evaluation_rows import baseline_of, failures, hit, is_graded, lead, tuned_of
-from ft_notebook.evaluate.evaluation_tables import (
+from ft_notebook.evaluate.words.rows import baseline_of, failures, hit, is_graded, lead, tuned_of
+from ft_notebook.evaluate.words.tables import (
     differences_table,
     figures_table,
     gates_table,
@@ -21,7 +21,7 @@ from ft_notebook.evaluate.evaluation_tables import (
     hard_table,
     slices_table,
 )
-from ft_notebook.evaluate.evaluation_words import (
+from ft_notebook.evaluate.words.words import (
     calibration_words,
     chance,
     change,

@@ -10,8 +10,8 @@ import pytest
 
 from ft_notebook.data.examples import Content, Example, Message
 from ft_notebook.errors import DataError
-from ft_notebook.evaluate.few_shot import MOST_READ, FewShot, find_few_shot
-from ft_notebook.evaluate.speaking import Conversation, OnSpoken, Spoken
+from ft_notebook.evaluate.generation.speaking import Conversation, OnSpoken, Spoken
+from ft_notebook.evaluate.prompts.few_shot import MOST_READ, FewShot, find_few_shot
 
 
 def example(number: int, question: str, answer: str, system: str | None = None) -> Example:

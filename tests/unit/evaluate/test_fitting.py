@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from ft_notebook.data.examples import Content, Example, Message
 from ft_notebook.evaluate.fitting import fit_of, is_recited, memorised, memory_case, memory_cases
-from ft_notebook.evaluate.unpaired import unpaired_interval
+from ft_notebook.evaluate.stats.unpaired import unpaired_interval
 
 STORY = ("Once the harbour froze over in January the ships lay still until March, and nobody on the quay could remember "
          "a winter in which the old ferry had not crossed at least once, carrying bread and letters to the islands.")

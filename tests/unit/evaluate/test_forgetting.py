@@ -13,7 +13,8 @@ import pytest
 from ft_notebook.data.examples import Message
 from ft_notebook.errors import DataError, UserError
 from ft_notebook.evaluate.evaluation import Drift
-from ft_notebook.evaluate.forgetting import (
+from ft_notebook.evaluate.generation.speaking import Conversation
+from ft_notebook.evaluate.probes.forgetting import (
     GeneralAnswer,
     Question,
     ask_general,
@@ -21,9 +22,8 @@ from ft_notebook.evaluate.forgetting import (
     general_questions,
     read_questions,
 )
-from ft_notebook.evaluate.mean_intervals import paired_share_interval
-from ft_notebook.evaluate.speaking import Conversation
-from ft_notebook.evaluate.statistics import mcnemar_exact
+from ft_notebook.evaluate.stats.mean_intervals import paired_share_interval
+from ft_notebook.evaluate.stats.significance import mcnemar_exact
 
 
 class Scripted:

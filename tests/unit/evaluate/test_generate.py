@@ -10,8 +10,8 @@ import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from ft_notebook.data.examples import EncodedExample
-from ft_notebook.evaluate import generate
-from ft_notebook.evaluate.generate import answer_all, answer_budget, end_of_turn_ids, nll
+from ft_notebook.evaluate.generation import generate
+from ft_notebook.evaluate.generation.generate import answer_all, answer_budget, end_of_turn_ids, nll
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 PROMPTS = ["short", "a much longer prompt than the others, by far", "", "two words", "short", "ünïcödé ✓", "x" * 30]

@@ -12,11 +12,11 @@ import torch
 import transformers
 
 from ft_notebook.data.examples import EncodedExample
-from ft_notebook.evaluate import decoding
-from ft_notebook.evaluate.decoding import log_probabilities
-from ft_notebook.evaluate.generate import answer_all, nll, speak_all
-from ft_notebook.evaluate.opening import keeps_every_token
-from ft_notebook.evaluate.speaking import Spoken
+from ft_notebook.evaluate.generation import decoding
+from ft_notebook.evaluate.generation.decoding import log_probabilities
+from ft_notebook.evaluate.generation.generate import answer_all, nll, speak_all
+from ft_notebook.evaluate.generation.opening import keeps_every_token
+from ft_notebook.evaluate.generation.speaking import Spoken
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 PROMPTS = [f"All of them open with this. {ending}" for ending in

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from ft_notebook import machine
-from ft_notebook.evaluate.generate import answer_all
+from ft_notebook.evaluate.generation.generate import answer_all
 from ft_notebook.models.adapters import Qlora
 from ft_notebook.models.catalog import LocalModel
 from ft_notebook.models.load import load_model, load_tokenizer

@@ -11,10 +11,10 @@ import torch
 import transformers
 
 from ft_notebook.data.examples import EncodedExample
-from ft_notebook.evaluate import decoding
-from ft_notebook.evaluate.generate import answer_all, nll
-from ft_notebook.evaluate.opening import keeps_every_token, shared_opening
-from ft_notebook.evaluate.slots import Slots
+from ft_notebook.evaluate.generation import decoding
+from ft_notebook.evaluate.generation.generate import answer_all, nll
+from ft_notebook.evaluate.generation.opening import keeps_every_token, shared_opening
+from ft_notebook.evaluate.generation.slots import Slots
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 OPENING = "All of them open with this. "

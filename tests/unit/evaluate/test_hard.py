@@ -10,10 +10,10 @@ import pytest
 
 from ft_notebook.data.examples import Content, Example, Message
 from ft_notebook.errors import DataError
-from ft_notebook.evaluate.answer_form import AnswerForm
-from ft_notebook.evaluate.hard import TITLES, HardInput, hard_cases, hard_suites, judge, read_suite
-from ft_notebook.evaluate.intervals import wilson_interval
-from ft_notebook.evaluate.speaking import Spoken
+from ft_notebook.evaluate.generation.speaking import Spoken
+from ft_notebook.evaluate.probes.answer_form import AnswerForm
+from ft_notebook.evaluate.probes.hard import TITLES, HardInput, hard_cases, hard_suites, judge, read_suite
+from ft_notebook.evaluate.stats.intervals import wilson_interval
 
 LABELS = AnswerForm.of(["Billing", "Login", "Other"] * 5)
 LETTERS = [f"Dear customer, we looked into the matter of the {thing} and will send you a new one by the end of this week."

@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 import pytest
 
 from ft_notebook.data.examples import Content, Example, Message
+from ft_notebook.evaluate.generation.speaking import Conversation
 from ft_notebook.evaluate.judge_model import ask_judge, preference_by
-from ft_notebook.evaluate.speaking import Conversation
 
 ROWS = [Example(f"id{i}", i + 1, Content(messages=(Message("user", f"request {i}"), Message("assistant", "x"))))
         for i in range(40)]

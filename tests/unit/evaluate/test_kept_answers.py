@@ -16,9 +16,9 @@ import pytest
 
 from ft_notebook.data.examples import Message
 from ft_notebook.errors import RunError
-from ft_notebook.evaluate import kept_answers
-from ft_notebook.evaluate.kept_answers import KeptAnswers, ask
-from ft_notebook.evaluate.speaking import Conversation, OnSpoken, Spoken
+from ft_notebook.evaluate.generation import kept_answers
+from ft_notebook.evaluate.generation.kept_answers import KeptAnswers, ask
+from ft_notebook.evaluate.generation.speaking import Conversation, OnSpoken, Spoken
 from ft_notebook.store.durable import AppendLog
 from ft_notebook.store.lines import complete_lines
 

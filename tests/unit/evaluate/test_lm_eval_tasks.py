@@ -13,10 +13,10 @@ import pytest
 import torch
 
 from ft_notebook.errors import UserError
-from ft_notebook.evaluate import lm_eval_tasks as module
-from ft_notebook.evaluate.lm_eval_tasks import lm_eval_tasks
-from ft_notebook.evaluate.mean_intervals import paired_share_interval
-from ft_notebook.evaluate.statistics import mcnemar_exact, paired_bootstrap_test
+from ft_notebook.evaluate.probes import lm_eval_tasks as module
+from ft_notebook.evaluate.probes.lm_eval_tasks import lm_eval_tasks
+from ft_notebook.evaluate.stats.mean_intervals import paired_share_interval
+from ft_notebook.evaluate.stats.significance import mcnemar_exact, paired_bootstrap_test
 
 TASK = """
 task: own_capitals

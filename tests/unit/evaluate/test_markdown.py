@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 
-from ft_notebook.evaluate.markdown import escape, table
+from ft_notebook.evaluate.words.markdown import escape, table
 
 
 def test_markup_is_shown_as_text() -> None:

@@ -11,14 +11,14 @@ from typing import Any
 import pytest
 import torch
 
-from ft_notebook.data.chat import encode_chat, render_prompt
+from ft_notebook.data.chat.chat import encode_chat, render_prompt
 from ft_notebook.data.examples import Content, Example, Message
 from ft_notebook.errors import DataError
-from ft_notebook.evaluate import model_speaker
-from ft_notebook.evaluate.few_shot import find_few_shot
-from ft_notebook.evaluate.generate import answer_all, nll
-from ft_notebook.evaluate.model_speaker import ModelSpeaker
-from ft_notebook.evaluate.speaking import Conversation, Speaker
+from ft_notebook.evaluate.generation import model_speaker
+from ft_notebook.evaluate.generation.generate import answer_all, nll
+from ft_notebook.evaluate.generation.model_speaker import ModelSpeaker
+from ft_notebook.evaluate.generation.speaking import Conversation, Speaker
+from ft_notebook.evaluate.prompts.few_shot import find_few_shot
 from ft_notebook.models.catalog import LocalModel
 from ft_notebook.models.load import load_model, load_tokenizer
 from ft_notebook.recipe.schema import DataSection

@@ -7,7 +7,15 @@ from random import Random
 
 import pytest
 
-from ft_notebook.evaluate.perturb import CANARIES, cut_short, free_canaries, shouted, with_order, with_plea, with_typos
+from ft_notebook.evaluate.probes.perturb import (
+    CANARIES,
+    cut_short,
+    free_canaries,
+    shouted,
+    with_order,
+    with_plea,
+    with_typos,
+)
 
 TEXT = "Good morning, the invoice 2024-17 never arrived at anna@example.com. Could somebody please send it again today?"
 

@@ -12,13 +12,13 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from answered import answered, ten
 
-from ft_notebook.data.agreement import agreement_of
 from ft_notebook.data.examples import Message
+from ft_notebook.data.people.agreement import agreement_of
 from ft_notebook.errors import UserError
 from ft_notebook.evaluate.assess import KEPT_CHARACTERS
-from ft_notebook.evaluate.intervals import wilson_interval
 from ft_notebook.evaluate.preferring import pairs_of, preference_of, preference_words, win_interval
-from ft_notebook.evaluate.statistics import mcnemar_exact
+from ft_notebook.evaluate.stats.intervals import wilson_interval
+from ft_notebook.evaluate.stats.significance import mcnemar_exact
 
 BOTH = ("tuned", "few-shot")
 

@@ -10,7 +10,7 @@ from collections import Counter
 import pytest
 
 from ft_notebook.data.examples import Content, Example, Message
-from ft_notebook.evaluate.retrieval import Retriever, words_of
+from ft_notebook.evaluate.prompts.retrieval import Retriever, words_of
 
 
 def example(id: str, question: str, answer: str | None = "an answer", system: str | None = None) -> Example:

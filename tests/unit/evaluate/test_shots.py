@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from ft_notebook.data.examples import Content, Example, Message
-from ft_notebook.evaluate.shots import is_shot, with_shots
+from ft_notebook.evaluate.prompts.shots import is_shot, with_shots
 
 
 def example(*turns: tuple[str, str], id: str = "x") -> Example:

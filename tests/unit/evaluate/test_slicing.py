@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ft_notebook.evaluate.slicing import gaps_of, slice_results, slices_of
+from ft_notebook.evaluate.stats.unpaired import unpaired_test
 from ft_notebook.evaluate.topics import topics_of
-from ft_notebook.evaluate.unpaired import unpaired_test
 
 REFUND = ["Please refund the invoice that was charged twice in {}", "The invoice of {} is wrong and I want a refund",
           "A refund for the double charge of {} please, the invoice is paid"]

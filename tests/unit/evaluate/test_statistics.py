@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ft_notebook.evaluate.statistics import (
+from ft_notebook.evaluate.stats.significance import (
     benjamini_hochberg,
     holm,
     mcnemar_exact,

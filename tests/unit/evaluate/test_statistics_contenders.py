@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 
 from ft_notebook.errors import UserError
-from ft_notebook.evaluate.contender_scores import compare_scores
-from ft_notebook.evaluate.contenders import compare_contenders
-from ft_notebook.evaluate.intervals import wilson_interval
-from ft_notebook.evaluate.mean_intervals import paired_share_interval
 from ft_notebook.evaluate.metrics.accuracy import Accuracy
 from ft_notebook.evaluate.metrics.macro_f1 import MacroF1
-from ft_notebook.evaluate.power import needed_for_hits, needed_for_mean
-from ft_notebook.evaluate.statistics import holm, mcnemar_exact, paired_bootstrap_test
+from ft_notebook.evaluate.stats.contender_scores import compare_scores
+from ft_notebook.evaluate.stats.contenders import compare_contenders
+from ft_notebook.evaluate.stats.intervals import wilson_interval
+from ft_notebook.evaluate.stats.mean_intervals import paired_share_interval
+from ft_notebook.evaluate.stats.power import needed_for_hits, needed_for_mean
+from ft_notebook.evaluate.stats.significance import holm, mcnemar_exact, paired_bootstrap_test
 
 
 def hits(gained: int, lost: int, *, both: int, examples: int) -> tuple[list[float], list[float]]:

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ft_notebook.evaluate.intervals import constant_interval, wilson_interval
-from ft_notebook.evaluate.mean_intervals import (
+from ft_notebook.evaluate.stats.intervals import constant_interval, wilson_interval
+from ft_notebook.evaluate.stats.mean_intervals import (
     corpus_interval,
     mean_interval,
     paired_share_interval,

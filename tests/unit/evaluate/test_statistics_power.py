@@ -7,8 +7,8 @@ import math
 import numpy as np
 import pytest
 
-from ft_notebook.evaluate.power import mcnemar_power, needed_for_hits, needed_for_mean
-from ft_notebook.evaluate.statistics import mcnemar_exact
+from ft_notebook.evaluate.stats.power import mcnemar_power, needed_for_hits, needed_for_mean
+from ft_notebook.evaluate.stats.significance import mcnemar_exact
 
 
 @pytest.mark.parametrize(("gained", "lost", "level"), [(0.3, 0.1, 0.05), (0.4, 0.0, 0.05), (0.5, 0.5, 0.05), (0.6, 0.1, 0.01)])

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ft_notebook.evaluate.intervals import wilson_interval
-from ft_notebook.evaluate.mean_intervals import score_interval
-from ft_notebook.evaluate.unpaired import part_tests, unpaired_interval, unpaired_test
+from ft_notebook.evaluate.stats.intervals import wilson_interval
+from ft_notebook.evaluate.stats.mean_intervals import score_interval
+from ft_notebook.evaluate.stats.unpaired import part_tests, unpaired_interval, unpaired_test
 
 
 def hits(right: int, rows: int) -> list[float]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from ft_notebook.evaluate.compare import MetricComparison
-from ft_notebook.evaluate.verdict import verdict
+from ft_notebook.evaluate.words.verdict import verdict
 
 
 def compared(

@@ -11,9 +11,9 @@ from ft_notebook.data.examples import Content, Example, Message
 from ft_notebook.evaluate.assess import assess
 from ft_notebook.evaluate.builtin import metrics as builtin_metrics
 from ft_notebook.evaluate.evaluation import Evaluation, Forgetting
-from ft_notebook.evaluate.forgetting import GeneralAnswer, forgetting
+from ft_notebook.evaluate.generation.speaking import Spoken
 from ft_notebook.evaluate.material import Heard, Material, Subject
-from ft_notebook.evaluate.speaking import Spoken
+from ft_notebook.evaluate.probes.forgetting import GeneralAnswer, forgetting
 from ft_notebook.recipe.parse import recipe_from_values
 from ft_notebook.recipe.schema import Recipe
 

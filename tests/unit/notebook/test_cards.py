@@ -19,7 +19,7 @@ from hostile import HOSTILE as ALL_HOSTILE
 from ft_notebook.evaluate.report import ExampleResult, MetricResult, Report
 from ft_notebook.events import ErrorEvent, EvaluationEvent, MessageEvent, PlanEvent, SampleEvent, StateEvent, StepEvent
 from ft_notebook.notebook.cards import plan_card, progress_card, run_card, runs_card, tokens_card
-from ft_notebook.notebook.curve import loss_curve
+from ft_notebook.notebook.drawing.curve import loss_curve
 from ft_notebook.notebook.plain import plan_text, run_text, runs_text
 from ft_notebook.notebook.runs_table import RunRow, rows_of
 from ft_notebook.recipe.schema import Recipe

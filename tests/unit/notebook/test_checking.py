@@ -17,9 +17,9 @@ import ft_notebook
 from ft_notebook.data.handover import write_rows, written
 from ft_notebook.data.source import Row
 from ft_notebook.errors import DataError, RunError
-from ft_notebook.notebook import checking as module
-from ft_notebook.notebook.checking import Checking
-from ft_notebook.notebook.standing import Standing
+from ft_notebook.notebook.inspector import checking as module
+from ft_notebook.notebook.inspector.checking import Checking
+from ft_notebook.notebook.inspector.standing import Standing
 from ft_notebook.recipe.schema import Recipe
 from ft_notebook.train.stream import Stream
 

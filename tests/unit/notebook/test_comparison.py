@@ -20,9 +20,9 @@ from test_cards import Reader, beginning, drawings, elements, everywhere, make, 
 import ft_notebook
 from ft_notebook.errors import RunNotFoundError, UserError
 from ft_notebook.events import StateEvent
-from ft_notebook.notebook.chart import MOST_POINTS, as_text, loss_figure
 from ft_notebook.notebook.comparison import Compared, Comparison, compare
-from ft_notebook.notebook.scales import ends
+from ft_notebook.notebook.drawing.chart import MOST_POINTS, as_text, loss_figure
+from ft_notebook.notebook.drawing.scales import ends
 from ft_notebook.recipe.schema import Recipe
 from ft_notebook.store.runs import RunStore
 from ft_notebook.views import palette
@@ -140,7 +140,7 @@ def test_a_page_without_plotly_and_a_terminal_get_the_curves_too(two):
 def test_a_comparison_shows_tables_and_figure_as_two_outputs(two, monkeypatch):
     shown = []
     monkeypatch.setattr("IPython.display.display", lambda bundle, raw: shown.append(bundle))
-    monkeypatch.setattr("ft_notebook.notebook.chart.display", lambda bundle, raw: shown.append(bundle))
+    monkeypatch.setattr("ft_notebook.notebook.drawing.chart.display", lambda bundle, raw: shown.append(bundle))
     two._ipython_display_()
     tables, figure = shown
     assert "train.learning_rate" in tables["text/html"] and "<img" not in tables["text/html"]
@@ -186,7 +186,7 @@ def magic(monkeypatch):
     from ft_notebook.notebook.magics import FinetuneMagics
 
     shown = []
-    for place in ("IPython.display.display", "ft_notebook.notebook.chart.display"):
+    for place in ("IPython.display.display", "ft_notebook.notebook.drawing.chart.display"):
         monkeypatch.setattr(place, lambda bundle, raw: shown.append(bundle))
     magics = FinetuneMagics(InteractiveShell())
 

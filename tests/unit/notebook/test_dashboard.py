@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import re
 import sys
-from importlib.resources import files
 from pathlib import Path
 
 import pytest
+
+from ft_notebook.notebook.assets import asset
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "evaluate"))
 sys.path.insert(0, str(Path(__file__).parents[2]))
@@ -17,8 +18,8 @@ from hostile import HOSTILE
 from sample_evaluation import LABELS, everywhere, made_rows, sample
 
 from ft_notebook.evaluate.evaluation import Answer
-from ft_notebook.notebook.dashboard import Dashboard
-from ft_notebook.notebook.dashboard_state import MOST_ROWS, state_of
+from ft_notebook.notebook.dashboard.dashboard import Dashboard
+from ft_notebook.notebook.dashboard.state import MOST_ROWS, state_of
 from ft_notebook.notebook.live import WIDGET_MIME
 from ft_notebook.views.text import visible
 
@@ -112,8 +113,7 @@ def test_a_saved_notebook_keeps_the_card_beside_the_widget():
 
 
 def test_the_script_and_its_style_keep_to_the_rules_of_the_house():
-    folder = files("ft_notebook.notebook")
-    code, style = (folder.joinpath(f"dashboard.{kind}").read_text(encoding="utf-8") for kind in ("js", "css"))
+    code, style = (asset(f"dashboard/dashboard.{kind}") for kind in ("js", "css"))
     assert len(code.encode()) < 50_000 and "</" not in code and "<!--" not in code
     assert not re.search(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\b|new Function|DOMParser|https?://(?!www\.w3\.org)", code)
     colours = [line for line in style.splitlines() if re.search(r"#[0-9a-fA-F]{3,8}\b|rgba?\(|hsla?\(", line)]

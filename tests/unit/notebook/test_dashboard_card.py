@@ -20,8 +20,8 @@ from hostile import HOSTILE
 from sample_evaluation import everywhere, made_rows, sample
 
 from ft_notebook.evaluate.evaluation import Answer, Verdict
-from ft_notebook.notebook.dashboard_card import page_html, static_html, static_text
-from ft_notebook.notebook.dashboard_tables import labels_and_counts, shade
+from ft_notebook.notebook.dashboard.card import page_html, static_html, static_text
+from ft_notebook.notebook.dashboard.tables import labels_and_counts, shade
 from ft_notebook.views.text import visible
 
 MISSING = dict(forgetting=None, calibration=None, fit=None, slices=[], gaps=[], hard=[], preferences=[], gates=[], notes=[], differences=[])

@@ -15,7 +15,7 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 from hostile import HOSTILE
 from sample_evaluation import everywhere, sample
 
-from ft_notebook.notebook.dashboard_figures import forest_figure, reliability_figure, slices_figure
+from ft_notebook.notebook.dashboard.figures import forest_figure, reliability_figure, slices_figure
 from ft_notebook.views.palette import HELD_OUT, TRAIN
 from ft_notebook.views.text import visible
 

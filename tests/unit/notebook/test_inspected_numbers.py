@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from ft_notebook.notebook.inspected_numbers import NO_FACTS, charts_of, figures_of, numbers_of
+from ft_notebook.notebook.inspector.numbers import NO_FACTS, charts_of, figures_of, numbers_of
 from ft_notebook.recipe.schema import Recipe
 
 FACTS: dict[str, Any] = {"rows": 102, "examples": 100, "format": "chat", "labels": [["bug", 60], ["praise", 40]],

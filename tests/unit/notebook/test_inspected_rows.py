@@ -11,10 +11,10 @@ import pytest
 
 from ft_notebook.data.handover import table_of
 from ft_notebook.data.inspection import subject_of
-from ft_notebook.data.resolve import read_table
+from ft_notebook.data.reading.resolve import read_table
 from ft_notebook.errors import DataError, UserError
-from ft_notebook.notebook import inspected_rows as module
-from ft_notebook.notebook.inspected_rows import SourceRows
+from ft_notebook.notebook.inspector import rows as module
+from ft_notebook.notebook.inspector.rows import SourceRows
 from ft_notebook.recipe.schema import DataSection
 
 ROWS: list[dict[str, Any]] = [

@@ -11,7 +11,7 @@ import pytest
 import ft_notebook
 from ft_notebook.cli import main
 from ft_notebook.errors import UserError
-from ft_notebook.notebook import inspection as module
+from ft_notebook.notebook.inspector import inspection as module
 from ft_notebook.notebook.launch import Order, _create, _prepare
 from ft_notebook.notebook.run import Run
 from ft_notebook.recipe.parse import parse_recipe

@@ -12,7 +12,7 @@ import pytest
 from nbclient import NotebookClient
 
 import ft_notebook
-from ft_notebook.notebook import inspection_view as module
+from ft_notebook.notebook.inspector import inspection_view as module
 
 ROWS = [{"prompt": f"What is written on page {n} of the book about rivers?", "completion": "Rivers"} for n in range(30)]
 

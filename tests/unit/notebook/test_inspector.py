@@ -13,15 +13,15 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from hostile import HOSTILE
 
-from ft_notebook.data.browse import Browser
+from ft_notebook.data.browse.browse import Browser
 from ft_notebook.data.checks.finding import Finding, Fix
 from ft_notebook.data.source import Row, Table
-from ft_notebook.data.steps import DropRows
+from ft_notebook.data.versions.steps import DropRows
 from ft_notebook.errors import DataError, UserError
-from ft_notebook.notebook.inspector import Inspector
-from ft_notebook.notebook.inspector_answers import Answers
-from ft_notebook.notebook.inspector_card import FIRST_ROWS, static_html, static_text
-from ft_notebook.notebook.standing import Standing
+from ft_notebook.notebook.inspector.answers import Answers
+from ft_notebook.notebook.inspector.card import FIRST_ROWS, static_html, static_text
+from ft_notebook.notebook.inspector.inspector import Inspector
+from ft_notebook.notebook.inspector.standing import Standing
 from ft_notebook.views.text import visible
 
 FINDINGS = [

@@ -12,7 +12,7 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 
 import told_runs
 
-from ft_notebook.notebook.picture import run_picture
+from ft_notebook.notebook.drawing.picture import run_picture
 from ft_notebook.views import palette
 
 NOW = told_runs.START + 300

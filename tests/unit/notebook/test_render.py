@@ -1,10 +1,10 @@
 """What a model, a recipe or a row says is shown as text, whatever it says."""
 
 import re
-from importlib.resources import files
 
 import pytest
 
+from ft_notebook.notebook.assets import asset
 from ft_notebook.notebook.render import Html, card, escape, marked_difference, table, tag
 from ft_notebook.views import palette
 from ft_notebook.views.text import visible
@@ -90,7 +90,7 @@ def test_colours_come_from_the_page_where_it_has_them():
 @pytest.mark.parametrize(("selector", "colours"), [(".ftn {", palette.LIGHT), ('[data-jp-theme-light="false"] .ftn {', palette.DARK),
                                                   ("body:not([data-jp-theme-light]) .ftn {", palette.DARK)])
 def test_the_style_repeats_the_colours_of_the_palette(selector, colours):
-    style = files("ft_notebook.notebook").joinpath("card.css").read_text()
+    style = asset("card.css")
     block = style[style.index(selector):].split("}")[0]
     for name, colour in colours.items():
         if name != "--ftn-s4":

@@ -16,15 +16,15 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 from answered import answered, ten
 from hostile import HOSTILE
 
-from ft_notebook.data.browse import Browser
+from ft_notebook.data.browse.browse import Browser
 from ft_notebook.data.checks.finding import Finding
-from ft_notebook.data.review import ReviewQueue
-from ft_notebook.data.rubric import Rubric
+from ft_notebook.data.people.review import ReviewQueue
+from ft_notebook.data.people.rubric import Rubric
 from ft_notebook.data.source import Row, Table
-from ft_notebook.notebook.review import Review, RowReview
-from ft_notebook.notebook.review_card import static_html, static_text
-from ft_notebook.notebook.review_view import MAX_CHARACTERS, ReviewView
-from ft_notebook.notebook.reviewing import review_pairs
+from ft_notebook.notebook.review.card import static_html, static_text
+from ft_notebook.notebook.review.review import Review, RowReview
+from ft_notebook.notebook.review.reviewing import review_pairs
+from ft_notebook.notebook.review.view import MAX_CHARACTERS, ReviewView
 from ft_notebook.views.text import visible
 
 FINDINGS = [Finding("labels", "harms", "1 label looks wrong", "It learns it. Mend it.", rows=(3,))]

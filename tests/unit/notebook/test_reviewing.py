@@ -14,14 +14,14 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from answered import ten
 
-from ft_notebook.data.browse import Browser
+from ft_notebook.data.browse.browse import Browser
 from ft_notebook.data.checks.finding import Finding
 from ft_notebook.data.examples import Message
-from ft_notebook.data.review import ReviewQueue
+from ft_notebook.data.people.review import ReviewQueue
 from ft_notebook.errors import DataError, UserError
-from ft_notebook.notebook.inspection import Inspection, inspect
-from ft_notebook.notebook.review import RowReview
-from ft_notebook.notebook.reviewing import PairReview, review_pairs, review_rows
+from ft_notebook.notebook.inspector.inspection import Inspection, inspect
+from ft_notebook.notebook.review.review import RowReview
+from ft_notebook.notebook.review.reviewing import PairReview, review_pairs, review_rows
 from ft_notebook.store.paths import store_root
 
 ROWS = [{"prompt": f"question {at}", "completion": f"answer {at}", "turns": [{"role": "user", "content": "hi"}]} for at in range(1, 9)]
@@ -176,7 +176,7 @@ JUDGE_ALL = """
 import sys
 sys.path.insert(0, sys.argv[1])
 from answered import ten
-from ft_notebook.notebook.reviewing import review_pairs
+from ft_notebook.notebook.review.reviewing import review_pairs
 review = review_pairs(ten(), reviewer=sys.argv[2])
 while (item := review.next()) is not None:
     review.say(item, "left" if dict(item.texts)["left"].startswith("tuned") else "right")

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from ft_notebook.data.source import Row, Table
-from ft_notebook.data.steps import DropRows, SetValues
-from ft_notebook.data.versions import make_version, read_version
+from ft_notebook.data.versions.steps import DropRows, SetValues
+from ft_notebook.data.versions.versions import make_version, read_version
 from ft_notebook.errors import DataError
 from ft_notebook.notebook.version_card import diff
 

@@ -7,7 +7,7 @@ import torch
 from cpu_shapes import SHAPES, assert_same_gradients, examples, gradients, lora_model, plain_copy, plain_loss
 
 from ft_notebook.data.examples import EncodedExample
-from ft_notebook.evaluate.generate import nll
+from ft_notebook.evaluate.generation.generate import nll
 from ft_notebook.models.cpu_path import CpuPath, use_cpu_path
 from ft_notebook.train import packed as packed_batches
 from ft_notebook.train.packed import pack, packed_loss, packed_nll, split

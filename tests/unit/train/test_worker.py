@@ -198,9 +198,9 @@ def test_full_fine_tuning_compares_with_the_base_as_it_was(tiny_model):
 
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    from ft_notebook.data.chat import render_prompt
+    from ft_notebook.data.chat.chat import render_prompt
     from ft_notebook.data.examples import example_from_json
-    from ft_notebook.evaluate.generate import answer_all
+    from ft_notebook.evaluate.generation.generate import answer_all
 
     tokenizer = AutoTokenizer.from_pretrained(tiny_model)
     prompts = [render_prompt(example_from_json(line).prompt_messages, tokenizer) for line in full.heldout_lines()]
@@ -246,7 +246,7 @@ def test_the_loss_of_an_accumulated_step_is_the_mean_over_all_its_trained_tokens
     from transformers import AutoModelForCausalLM
 
     from ft_notebook.data.examples import EncodedExample
-    from ft_notebook.evaluate.generate import nll
+    from ft_notebook.evaluate.generation.generate import nll
 
     text = BASIC.format(model=tiny_model, train=", accumulate: 3", every=3, at_end="false")
     run = runs.new_run(text.replace("batch_size: 4", "batch_size: 2"), "accumulated")

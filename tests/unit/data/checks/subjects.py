@@ -10,9 +10,9 @@ from typing import Any
 from ft_notebook.data.checks.finding import Finding
 from ft_notebook.data.checks.subject import Record, Subject, records_of
 from ft_notebook.data.detect import find_shape
-from ft_notebook.data.resolve import read_table
+from ft_notebook.data.reading.resolve import read_table
 from ft_notebook.data.source import Row
-from ft_notebook.data.steps import apply_steps
+from ft_notebook.data.versions.steps import apply_steps
 from ft_notebook.recipe.schema import DataSection, ExpectSection
 
 

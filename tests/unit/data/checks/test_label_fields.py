@@ -8,7 +8,7 @@ from subjects import pairs, subject_of, tickets
 
 from ft_notebook.data.checks.label_fields import answer_steps, edited, label_fields
 from ft_notebook.data.source import Row
-from ft_notebook.data.steps import apply_steps
+from ft_notebook.data.versions.steps import apply_steps
 
 
 def _answered(*answers: str):

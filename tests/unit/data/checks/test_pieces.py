@@ -5,7 +5,7 @@ from subjects import quiet, subject_of
 
 from ft_notebook.data.checks.pieces import counted_kinds, gather, replacing, with_kinds
 from ft_notebook.data.source import Row
-from ft_notebook.data.steps import apply_steps
+from ft_notebook.data.versions.steps import apply_steps
 
 
 def words(text):

@@ -1,0 +1,1 @@
+"""Rows behind a table: sorted, filtered, edited, in DuckDB."""

@@ -1,0 +1,1 @@
+"""Conversations: the chat template, its loss mask, their tokens."""

@@ -1,0 +1,1 @@
+"""Versions of a data set, and the steps from one to the next."""

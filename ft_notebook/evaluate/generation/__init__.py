@@ -1,0 +1,1 @@
+"""Answers and likelihoods of a model: greedy, side by side, each made once."""

@@ -1,0 +1,1 @@
+"""Prompts made of training examples: few-shot, retrieved."""

@@ -1,0 +1,1 @@
+"""The evaluation dashboard: its view, its figures, the card that stays."""

@@ -1,0 +1,1 @@
+"""The inspector: a data set under inspection, and its view."""

@@ -1,0 +1,1 @@
+"""People judge rows, and pairs of answers."""
