@@ -1,6 +1,7 @@
 """How often the 95 % intervals hold the truth, and how often the paired tests find what is not there.
 
-    python -m benchmarks.interval_coverage        writes docs/results/interval_coverage.md; minutes, on one core
+    python -m benchmarks.interval_coverage          writes docs/results/interval_coverage.md; half an hour, on one core
+    python -m benchmarks.interval_coverage losses   the lines of one part only, or of several; the others stay
 
 Samples are drawn from distributions whose true figures are known. `compare` is what a run's report shows;
 `contenders` is what several contenders are compared by; `interval_evaluation` has what an evaluation says besides.
@@ -8,6 +9,7 @@ Samples are drawn from distributions whose true figures are known. `compare` is 
 
 from __future__ import annotations
 
+import math
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -22,12 +24,13 @@ from numpy.typing import NDArray
 
 from benchmarks import interval_evaluation
 from benchmarks import interval_settings as settings
-from benchmarks.interval_page import Row, page
-from ft_notebook.evaluate.compare import MetricComparison, compare, compare_losses
+from benchmarks.interval_page import Row, merged, page, read_page
+from ft_notebook.evaluate.compare import MetricComparison, compare
 from ft_notebook.evaluate.stats.intervals import constant_interval, is_constant, wilson_interval
 from ft_notebook.evaluate.stats.mean_intervals import corpus_interval, mean_interval, paired_share_interval
 from ft_notebook.evaluate.stats.power import mcnemar_power
 from ft_notebook.evaluate.stats.significance import LEVEL, holm, mcnemar_exact, paired_bootstrap_test
+from ft_notebook.evaluate.stats.token_means import TokenMeans
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "results" / "interval_coverage.md"
 
@@ -149,17 +152,22 @@ def corpora(effort: Effort) -> Iterator[Row]:
 
 
 def losses(effort: Effort) -> Iterator[Row]:
-    """Loss over tokens, of examples of uneven length."""
-    base, tuned = settings.losses(np.random.default_rng(1), 1_000_000)
-    truth = float(tuned[0].sum() / tuned[1].sum() - base[0].sum() / base[1].sum())
-    for n in effort.sizes:
-        held = []
-        for index in effort.rounds(n):
-            both = settings.losses(np.random.default_rng([5, n, index]), n)
-            pairs = [[(float(nll), int(tokens)) for nll, tokens in zip(*side, strict=True)] for side in both]
-            loss, _ = compare_losses(*pairs, resamples=effort.resamples, seed=index)
-            held.append(_holds((loss.low, loss.high), truth))
-        yield Row("loss, difference", n, _share(held), None)
+    """Loss over tokens, of examples of uneven length, and perplexity."""
+    for name, draw in settings.LOSSES.items():
+        means = [float(nll.sum() / tokens.sum()) for nll, tokens in draw(np.random.default_rng(1), 1_000_000)]
+        truths = {f"{name}, before": means[0], f"{name}, after": means[1], f"{name}, difference": means[1] - means[0],
+                  f"{name}, as perplexity": math.exp(means[1]) - math.exp(means[0])}
+        for n in effort.sizes:
+            held: dict[str, list[bool]] = {what: [] for what in truths}
+            for index in range(effort.simulations // 2):
+                sums, tokens = (np.array(each) for each in zip(
+                    *draw(np.random.default_rng([5, n, index]), n), strict=True))
+                found = TokenMeans.of(sums, tokens, resamples=effort.resamples, seed=index)
+                intervals = (found.of_side(0), found.of_side(1), found.of_difference(), found.of_perplexities())
+                for (what, truth), interval in zip(truths.items(), intervals, strict=True):
+                    held[what].append(_holds(interval or (None, None), truth))
+            for what, marks in held.items():
+                yield Row(what, n, _share(marks), None)
 
 
 def alarms(effort: Effort) -> Iterator[Row]:
@@ -183,13 +191,18 @@ def alarms(effort: Effort) -> Iterator[Row]:
                 new.append(paired_bootstrap_test(
                     (tuned - base).tolist(), resamples=effort.resamples, seed=index).p_value <= LEVEL)
             yield Row(f"{name} (paired bootstrap)", n, _share(old), _share(new))
+
+
+def score_alarms(effort: Effort) -> Iterator[Row]:
+    """The same of scores of all answers together."""
     for n in effort.sizes:
-        old, new = settings.macro_f1_alarms(n, simulations=2 * len(effort.rounds(n)), resamples=effort.resamples)
-        yield Row("macro-F1, three labels (randomization)", n, old, new)
+        old, new = settings.macro_f1_alarms(n, simulations=2 * effort.simulations, resamples=effort.resamples)
+        yield Row("macro-F1, three labels (randomization)", n, new, new, percentiles=old)
+
 
 COVERAGE: tuple[Callable[[Effort], Iterator[Row]], ...] = (
     shares, paired_hits, figures, macro_f1, corpora, losses, *interval_evaluation.COVERAGE)
-ALARMS: tuple[Callable[[Effort], Iterator[Row]], ...] = (alarms, interval_evaluation.evaluation_alarms)
+ALARMS: tuple[Callable[[Effort], Iterator[Row]], ...] = (alarms, score_alarms, *interval_evaluation.ALARMS)
 
 
 def _compared(base: Figures, tuned: Figures, effort: Effort, seed: int) -> MetricComparison:
@@ -225,7 +238,7 @@ def _scores_held(found: Figures, truths: Figures, n: int) -> list[bool]:
 def _score_rows(name: str, held: Sequence[Sequence[bool]], n: int) -> Iterator[Row]:
     columns = [_share(column) for column in zip(*held, strict=True)]
     for what, old, new in zip(("before", "after", "difference"), columns[:3], columns[3:], strict=True):
-        yield Row(f"{name}, {what}", n, old, new)
+        yield Row(f"{name}, {what}", n, new, new, percentiles=old)
 
 
 def _holds(interval: tuple[float | None, float | None], truth: float) -> bool:
@@ -238,18 +251,26 @@ def _share(marks: Iterable[bool]) -> float:
     return sum(kept) / len(kept)
 
 
-def main() -> int:
-    """See the module."""
-    effort = Effort()
-    coverage = []
-    for part in COVERAGE:
-        coverage += list(part(effort))
+def main(chosen: Sequence[str]) -> int:
+    """See the module. chosen: names of parts; of the others the page keeps its lines. None: all."""
+    effort, known = Effort(), [part.__name__ for part in (*COVERAGE, *ALARMS)]
+    if set(chosen) - set(known):
+        print(f"There are the parts {', '.join(known)}.", file=sys.stderr)
+        return 2
+    coverage, found = read_page(PAGE.read_text(encoding="utf-8")) if chosen else ([], [])
+    for part in (*COVERAGE, *ALARMS):
+        if chosen and part.__name__ not in chosen:
+            continue
+        if part in COVERAGE:
+            coverage = merged(coverage, list(part(effort)))
+        else:
+            found = merged(found, list(part(effort)))
+        if chosen or part is ALARMS[-1]:
+            text = page(coverage, found, simulations=effort.simulations, resamples=effort.resamples)
+            PAGE.write_text(text, encoding="utf-8")
         print(f"{part.__name__} done", flush=True)
-    found = [row for part in ALARMS for row in part(effort)]
-    text = page(coverage, found, simulations=effort.simulations, resamples=effort.resamples)
-    PAGE.write_text(text, encoding="utf-8")
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

@@ -1,6 +1,6 @@
 """The intervals and tests that an evaluation has besides the contenders': calibration error, gaps, slices.
 
-    python -m benchmarks.interval_evaluation        prints their lines of docs/results/interval_coverage.md; two minutes
+    python -m benchmarks.interval_evaluation        prints their lines of docs/results/interval_coverage.md; minutes
 
 The page itself is written by `interval_coverage`, which runs these parts too.
 """
@@ -19,8 +19,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.interval_page import Row
-from ft_notebook.evaluate.calibration import calibrate
+from ft_notebook.evaluate.calibration import bin_starts, calibrate
 from ft_notebook.evaluate.slicing import gaps_of, slice_results
+from ft_notebook.evaluate.stats.calibration_error import calibration_error
 from ft_notebook.evaluate.stats.unpaired import unpaired_interval, unpaired_test
 
 Floats = NDArray[np.float64]
@@ -32,6 +33,9 @@ class Spent(Protocol):
 
     @property
     def resamples(self) -> int: ...
+
+    @property
+    def simulations(self) -> int: ...
 
     @property
     def sizes(self) -> tuple[int, ...]: ...
@@ -55,6 +59,9 @@ CONFIDENCES: Mapping[str, tuple[Draw, Callable[[Floats], Floats]]] = {
     "the surest fifth 50 points too sure": (
         lambda g, n: g.uniform(0.3, 0.95, n), lambda c: c - np.where(c > 0.82, 0.5, 0.0)),
     "too unsure": (lambda g, n: g.beta(5, 3, n), lambda c: np.minimum(c + 0.1, 1)),
+    "nearly sure, 5 points too much": (lambda g, n: g.beta(40, 1, n), lambda c: np.maximum(c - 0.05, 0)),
+    "by turns too sure and too unsure": (
+        lambda g, n: g.uniform(0.3, 0.95, n), lambda c: c + 0.12 * np.sin(4 * np.pi * (c - 0.3) / 0.65)),
 }
 """How confidences are drawn, and how often answers with such ones are right."""
 
@@ -69,17 +76,26 @@ SIDES: Mapping[str, tuple[Draw, Draw]] = {
 }
 """Figures of training examples and of held-out ones."""
 
+GROUPS: Mapping[str, tuple[tuple[float, ...], tuple[int, ...], Callable[[np.random.Generator, Floats], Floats]]] = {
+    "hits, 75 % all": ((0.75,) * 4, (25,) * 4, lambda g, m: (g.random(len(m)) < m).astype(np.float64)),
+    "hits, 90 % to 60 %": ((0.9, 0.8, 0.7, 0.6), (25,) * 4, lambda g, m: (g.random(len(m)) < m).astype(np.float64)),
+    "hits, 95 % to 80 %": ((0.95, 0.9, 0.85, 0.8), (25,) * 4, lambda g, m: (g.random(len(m)) < m).astype(np.float64)),
+    "ROUGE-L, uneven groups": ((0.45, 0.55, 0.5, 0.35), (20, 20, 30, 30), lambda g, m: g.beta(4 * m, 4 * (1 - m))),
+}
+"""True means of four groups, how many per cent of the rows each has, and how figures are drawn from the means."""
+
 
 def calibration_errors(effort: Spent) -> Iterator[Row]:
-    """Against the error that bins of a very large sample have; a quarter of the simulations, which are slow."""
+    """Against the error that bins of a very large sample have."""
     for name, (draw, chance_of) in CONFIDENCES.items():
         for n in effort.sizes:
             held = []
-            for index in effort.rounds(n)[::4]:
-                found = calibrate(*_answers(draw, chance_of, n, index), resamples=effort.resamples, seed=index)
-                assert found is not None and found.ece_low is not None and found.ece_high is not None
-                truth = _binned_error(name, len(found.bins))
-                held.append(found.ece_low - 1e-9 <= truth <= found.ece_high + 1e-9)
+            for index in range(effort.simulations // 2):
+                generator = np.random.default_rng([10, n, index])
+                confidences = np.sort(draw(generator, n))
+                is_right, starts = generator.random(n) < chance_of(confidences), bin_starts(confidences)
+                found = calibration_error(confidences, is_right, starts, resamples=effort.resamples, seed=index)
+                held.append(found.low - 1e-9 <= _binned_error(name, len(starts)) <= found.high + 1e-9)
             yield Row(f"calibration error, {name}", n, None, None, _mean(held))
 
 
@@ -100,30 +116,33 @@ def fit_gaps(effort: Spent) -> Iterator[Row]:
 
 def group_gaps(effort: Spent) -> Iterator[Row]:
     """The gap between the best and the worst of four groups as they came out."""
-    for name, chances in (("hits, 75 % all", (0.75,) * 4), ("hits, 90 % to 60 %", (0.9, 0.8, 0.7, 0.6))):
+    for name, (means, shares, draw) in GROUPS.items():
         for n in effort.sizes:
             if n < 100:     # four groups of twenty
                 continue
             held = []
-            for index in effort.rounds(n):
-                generator = np.random.default_rng([12, n, index])
-                groups = np.arange(n) % 4
-                scores = (generator.random(n) < np.array(chances)[groups]).astype(np.float64)
+            groups = np.repeat(np.arange(4), np.array(shares) * n // 100)
+            for index in range(effort.simulations // 2):
+                scores = draw(np.random.default_rng([12, n, index]), np.array(means)[groups])
                 found = gaps_of("group", scores.tolist(), [f"g{group}" for group in groups],
                                 resamples=effort.resamples, seed=index)
                 assert found is not None and found.low is not None and found.high is not None
-                truth = chances[int(found.best[1])] - chances[int(found.worst[1])]
+                truth = means[int(found.best[1])] - means[int(found.worst[1])]
                 held.append(found.low - 1e-9 <= truth <= found.high + 1e-9)
             yield Row(f"best and worst of four groups, {name}", n, None, None, _mean(held))
 
 
-def evaluation_alarms(effort: Spent) -> Iterator[Row]:
-    """Nothing is there to be found."""
+def confidence_alarms(effort: Spent) -> Iterator[Row]:
+    """Mean confidence and accuracy told apart, where all confidences are true."""
     for name in ("calibrated", "calibrated, nearly sure"):
         draw, chance_of = CONFIDENCES[name]
         for n in effort.sizes:
             yield Row(f"confidence and accuracy, {name}", n, None, None, _mean([
-                _is_off(draw, chance_of, n, index, effort) for index in effort.rounds(n)]))
+                _is_off(draw, chance_of, n, index, effort) for index in range(2 * effort.simulations)]))
+
+
+def evaluation_alarms(effort: Spent) -> Iterator[Row]:
+    """Nothing is there to be found."""
     for name, side in (("hits, 75 %", lambda g, n: _hits(g, n, 0.75)), ("ROUGE-L", lambda g, n: g.beta(1.2, 3.0, n))):
         for n in effort.sizes:
             yield Row(f"any of 14 slices, {name}", n, None, None, _mean([
@@ -133,6 +152,7 @@ def evaluation_alarms(effort: Spent) -> Iterator[Row]:
 
 
 COVERAGE: Sequence[Callable[[Any], Iterator[Row]]] = (calibration_errors, fit_gaps, group_gaps)
+ALARMS: Sequence[Callable[[Any], Iterator[Row]]] = (confidence_alarms, evaluation_alarms)
 
 
 def _answers(draw: Draw, chance_of: Callable[[Floats], Floats], n: int, index: int) -> tuple[list[float], list[bool]]:
@@ -184,7 +204,7 @@ def main() -> int:
     from benchmarks.interval_coverage import Effort
 
     effort = Effort(simulations=int(sys.argv[1]) if len(sys.argv) > 1 else 1000)
-    for part in (*COVERAGE, evaluation_alarms):
+    for part in (*COVERAGE, *ALARMS):
         for row in part(effort):
             print(f"{row.setting:60s} n = {row.n:3d}  {row.evaluation:.1%}", flush=True)
     return 0

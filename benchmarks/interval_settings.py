@@ -15,6 +15,8 @@ Floats = NDArray[np.float64]
 Side = Callable[[np.random.Generator, int], Floats]
 Draw = Callable[[np.random.Generator, int], tuple[Floats, Floats]]
 """Figures of base and tuned for so many examples."""
+LossDraw = Callable[[np.random.Generator, int], tuple[tuple[Floats, Floats], tuple[Floats, Floats]]]
+"""The same with how many tokens each is of."""
 
 HITS: Mapping[str, tuple[float, float]] = {
     "30 % to 50 %": (0.25, 0.05),
@@ -167,9 +169,24 @@ def chrf_of(counts: Floats) -> Floats:
 CORPUS_SCORES: Mapping[str, Callable[[Floats], Floats]] = {"BLEU": bleu_of, "chrF": chrf_of}
 
 
-def losses(generator: np.random.Generator, n: int) -> tuple[tuple[Floats, Floats], tuple[Floats, Floats]]:
+def _losses(tokens: Side, hardness: Side, gain: Side) -> LossDraw:
     """Of base and tuned: summed negative log likelihoods, tokens."""
-    tokens = np.ceil(generator.lognormal(2.5, 0.7, n))
-    hardness = generator.gamma(4.0, 0.5, n)
-    gain = generator.uniform(0.4, 1.0, n)
-    return (hardness * tokens, tokens), (hardness * gain * tokens, tokens)
+    def draw(generator: np.random.Generator, n: int) -> tuple[tuple[Floats, Floats], tuple[Floats, Floats]]:
+        counts = np.ceil(tokens(generator, n))
+        before = hardness(generator, n) * counts
+        return (before, counts), (before * gain(generator, n), counts)
+
+    return draw
+
+
+def _two_kinds(generator: np.random.Generator, n: int) -> Floats:
+    return np.where(generator.random(n) < 0.8, generator.integers(5, 16, n), generator.integers(80, 161, n)) * 1.0
+
+
+LOSSES: Mapping[str, LossDraw] = {
+    "loss": _losses(lambda g, n: g.lognormal(2.5, 0.7, n), lambda g, n: g.gamma(4.0, 0.5, n),
+                    lambda g, n: g.uniform(0.4, 1.0, n)),
+    "loss of few tokens": _losses(lambda g, n: g.integers(1, 5, n) * 1.0, lambda g, n: g.exponential(1.0, n),
+                                  lambda g, n: g.uniform(0.2, 1.2, n)),
+    "loss, a fifth long": _losses(_two_kinds, lambda g, n: g.gamma(3.0, 0.5, n), lambda g, n: g.uniform(0.5, 1.1, n)),
+}

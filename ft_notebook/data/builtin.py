@@ -21,11 +21,13 @@ from ft_notebook.data.checks.outliers import Outliers
 from ft_notebook.data.checks.outputs import Outputs
 from ft_notebook.data.checks.overlap import Overlap
 from ft_notebook.data.checks.personal import PersonalData
+from ft_notebook.data.checks.preferences import Preferences
 from ft_notebook.data.checks.secrets import Secrets
 from ft_notebook.data.checks.size import Size
 from ft_notebook.data.checks.slices import Slices
 from ft_notebook.data.checks.turns import Turns
 from ft_notebook.data.formats import FORMATS
+from ft_notebook.data.preferences import Preference
 from ft_notebook.data.reading.files import FileSource
 from ft_notebook.data.reading.hub import HubSource
 from ft_notebook.data.reading.memory import ObjectSource
@@ -42,13 +44,13 @@ def data_sources() -> Sequence[DataSource]:
 
 @hookimpl
 def data_formats() -> Sequence[DataFormat]:
-    """Chat, prompt-completion, instruction, question-answer, text-label, text."""
-    return list(FORMATS)
+    """Chat, prompt-completion, instruction, question-answer, text-label, text, preference."""
+    return [*FORMATS, Preference()]
 
 
 @hookimpl
 def data_checks() -> Sequence[DataCheck]:
     """The quick ones first, so that something is seen soon; last those that look only where they are asked for."""
-    return [Turns(), ExpectedFormat(), Size(), Columns(), Duplicates(), Overlap(), Conflicts(), Outputs(),
-            PersonalData(), Secrets(), Encoding(), HiddenCharacters(), PromptInjection(), Labels(), Outliers(),
-            Slices(), Languages(), NearDuplicates(), LabelErrors(), Names(), Abusive()]
+    return [Turns(), ExpectedFormat(), Size(), Columns(), Duplicates(), Overlap(), Conflicts(), Preferences(),
+            Outputs(), PersonalData(), Secrets(), Encoding(), HiddenCharacters(), PromptInjection(), Labels(),
+            Outliers(), Slices(), Languages(), NearDuplicates(), LabelErrors(), Names(), Abusive()]

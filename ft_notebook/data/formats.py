@@ -76,15 +76,7 @@ class PromptCompletion(ColumnFormat):
                 "system": ("system", "system_prompt")}
 
     def content(self, row: Row, columns: Mapping[str, str]) -> Content:
-        prompt = _messages_or_text(row, columns["prompt"], as_role="user")
-        completion = _messages_or_text(row, columns["completion"], as_role="assistant")
-        if completion[0].role != "assistant":
-            raise fault(row, f"`{columns['completion']}` starts with a {completion[0].role} message, not an answer")
-        # Turns of the prompt are context, whoever speaks them.
-        context = [replace(message, is_trained=False) for message in prompt]
-        messages = (*_system(row, columns, context), *context, *completion)
-        check_order(row, messages)
-        return Content(messages=messages)
+        return prompted(row, columns, answer_in(row, columns["completion"]))
 
 
 class Instruction(ColumnFormat):
@@ -181,6 +173,24 @@ class Chat(ColumnFormat):
 FORMATS: Sequence[ColumnFormat] = (
     Chat(), PromptCompletion(), Instruction(), QuestionAnswer(), TextLabel(), PlainText(),
 )
+
+
+def prompted(row: Row, columns: Mapping[str, str], answer: Sequence[Message]) -> Content:
+    """The example of a prompt and its answer, with the row's own system message. Raises RowError."""
+    prompt = _messages_or_text(row, columns["prompt"], as_role="user")
+    # Turns of the prompt are context, whoever speaks them.
+    context = [replace(message, is_trained=False) for message in prompt]
+    messages = (*_system(row, columns, context), *context, *answer)
+    check_order(row, messages)
+    return Content(messages=messages)
+
+
+def answer_in(row: Row, column: str) -> list[Message]:
+    """The answer in a cell: a text, or messages of which the assistant's is the first. Raises RowError."""
+    answer = _messages_or_text(row, column, as_role="assistant")
+    if answer[0].role != "assistant":
+        raise fault(row, f"`{column}` starts with a {answer[0].role} message, not an answer")
+    return answer
 
 
 def _pair(row: Row, columns: Mapping[str, str], prompt: str, answer: str) -> Content:

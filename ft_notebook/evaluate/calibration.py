@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from ft_notebook.evaluate.evaluation import Calibration, CoveragePoint, ReliabilityBin
-from ft_notebook.evaluate.stats.calibration_error import calibration_error
+from ft_notebook.evaluate.stats.calibration_error import LEAST_OF_BOTH, calibration_error
 from ft_notebook.evaluate.stats.significance import LEVEL, paired_bootstrap_test
 
 if TYPE_CHECKING:
@@ -26,8 +26,6 @@ LEAST_KEPT = 5
 MOST_WANTED = 0.95
 SURE_ENOUGH = 0.9
 """How sure the accuracy of what is kept is, at each single threshold."""
-LEAST_OF_BOTH = 10
-"""Right and wrong answers, each, that a bootstrap needs to see."""
 
 
 def calibrate(
@@ -48,7 +46,7 @@ def calibrate(
         return None
     accuracy, mean = float(right.mean()), float(sure.mean())
     target = min(MOST_WANTED, round((1 + accuracy) / 2, 2)) if wanted is None else wanted
-    starts = _bin_starts(sure)
+    starts = bin_starts(sure)
     error = calibration_error(sure, right, starts, resamples=resamples, seed=seed)
     kept = _kept(sure, right, target)
     return Calibration(
@@ -70,7 +68,7 @@ def _sorted(confidences: Sequence[float], is_right: Sequence[bool]) -> tuple[NDA
     return sure[order], right[order]
 
 
-def _bin_starts(sure: NDArray[np.float64]) -> NDArray[np.int64]:
+def bin_starts(sure: NDArray[np.float64]) -> NDArray[np.int64]:
     """Bins of about as many rows each; equal confidences are in the same one."""
     import numpy as np
 

@@ -7,23 +7,20 @@ here. A difference is noise unless its test decides at 5 % and its interval excl
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ft_notebook.evaluate.scored import compare_answers
 from ft_notebook.evaluate.stats.contenders import MIN_EXAMPLES, Bounds
-from ft_notebook.evaluate.stats.intervals import resample
-from ft_notebook.evaluate.stats.mean_intervals import corpus_interval
 from ft_notebook.evaluate.stats.significance import LEVEL, randomization_test, sign_bound
+from ft_notebook.evaluate.stats.token_means import MAX_LOSS, TokenMeans
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
     from ft_notebook.hooks import Metric
-
-MAX_LOSS = 700.0  # exp() of more overflows; no perplexity of that size means anything
 
 Losses = Sequence[tuple[float, int]]
 """Of each example: summed negative log likelihood, and trained tokens."""
@@ -74,16 +71,13 @@ def compare_losses(base: Losses, tuned: Losses, *, resamples: int, seed: int
                    ) -> tuple[MetricComparison, MetricComparison]:
     """Loss and perplexity. All values must be finite and all counts positive; at least one example.
 
-    The loss is the mean over tokens, so a long example counts for more; the intervals are over examples. The test
-    exchanges base and tuned of whole examples at random.
+    The loss is the mean over tokens, so a long example counts for more; the intervals are over examples
+    (`TokenMeans`). The test exchanges base and tuned of whole examples at random.
     """
     import numpy as np
 
     sums: NDArray[np.float64] = np.array([[loss for loss, _ in side] for side in (base, tuned)], dtype=np.float64)
     tokens: NDArray[np.float64] = np.array([[count for _, count in side] for side in (base, tuned)], dtype=np.float64)
-
-    def losses(indices: NDArray[np.int64]) -> NDArray[np.float64]:
-        return (sums[:, indices].sum(axis=2) / tokens[:, indices].sum(axis=2)).T
 
     def exchanged(marked: NDArray[np.bool_]) -> float:
         sides = [np.where(marked, values[::-1], values).sum(axis=1) for values in (sums, tokens)]
@@ -91,42 +85,38 @@ def compare_losses(base: Losses, tuned: Losses, *, resamples: int, seed: int
         return float(after - before)
 
     examples = sums.shape[1]
-    samples = resample(losses, examples, resamples=resamples, seed=seed)
     changed = int((~np.isclose(sums[0] / tokens[0], sums[1] / tokens[1], rtol=1e-6, atol=1e-9)).sum())
-    points = losses(np.arange(examples)[None])[0]
     p_value = max(sign_bound(changed), randomization_test(exchanged, examples, resamples=resamples, seed=seed))
-    loss = _of_losses("loss", points, samples, examples, changed, p_value)
-    perplexity = _of_losses("perplexity", np.exp(np.minimum(points, MAX_LOSS)), np.exp(np.minimum(samples, MAX_LOSS)),
-                            examples, changed, p_value)
-    return loss, replace(   # on the scale of the loss no bound can come to lie below 1
-        perplexity, base_low=_exp(loss.base_low), base_high=_exp(loss.base_high), tuned_low=_exp(loss.tuned_low),
-        tuned_high=_exp(loss.tuned_high))
+    base_loss, tuned_loss = (sums.sum(axis=1) / tokens.sum(axis=1)).tolist()
+    sides: list[Bounds] = [(None, None), (None, None)]
+    change, change_of_perplexity = sides
+    if examples >= MIN_EXAMPLES:
+        means = TokenMeans.of(sums, tokens, resamples=resamples, seed=seed)
+        sides = [means.of_side(side) or (None, None) for side in (0, 1)]
+        change = means.of_difference() or (None, None)
+        change_of_perplexity = means.of_perplexities() or (None, None)
+
+    def told(name: str, before: float, after: float, bounds: Sequence[Bounds], change: Bounds) -> MetricComparison:
+        (base_low, base_high), (tuned_low, tuned_high) = bounds
+        return MetricComparison(
+            name=name, base=before, base_low=base_low, base_high=base_high, tuned=after, tuned_low=tuned_low,
+            tuned_high=tuned_high, difference=after - before, low=change[0], high=change[1],
+            is_noise=_is_noise(*change, p_value), n=examples, changed=changed, p_value=p_value, is_share=False,
+            is_higher_better=False)
+
+    # A perplexity's interval is made on the scale of the loss, where no bound can come to lie below 1.
+    return told("loss", base_loss, tuned_loss, sides, change), told(
+        "perplexity", _exp(base_loss), _exp(tuned_loss), [_both(_exp, bounds) for bounds in sides],
+        change_of_perplexity)
 
 
-def _of_losses(name: str, points: NDArray[np.float64], samples: NDArray[np.float64], examples: int, changed: int,
-               p_value: float) -> MetricComparison:
-    """points: [2] base and tuned. samples: [resamples, 2] the same, of each resample."""
-    base, tuned = float(points[0]), float(points[1])
-    base_low, base_high = _bounds(samples[:, 0], base, examples)
-    tuned_low, tuned_high = _bounds(samples[:, 1], tuned, examples)
-    low, high = _bounds(samples[:, 1] - samples[:, 0], tuned - base, examples)
-    return MetricComparison(
-        name=name, base=base, base_low=base_low, base_high=base_high, tuned=tuned, tuned_low=tuned_low,
-        tuned_high=tuned_high, difference=tuned - base, low=low, high=high,
-        is_noise=_is_noise(low, high, p_value), n=examples, changed=changed, p_value=p_value, is_share=False,
-        is_higher_better=False)
+def _both(scale: Callable[[float], float], bounds: Bounds) -> Bounds:
+    low, high = bounds
+    return (None, None) if low is None or high is None else (scale(low), scale(high))
 
 
-def _exp(loss: float | None) -> float | None:
-    return None if loss is None else math.exp(min(loss, MAX_LOSS))
-
-
-def _bounds(samples: NDArray[np.float64], point: float, examples: int) -> Bounds:
-    """None twice where there are few examples, or nothing varies and nothing bounds a loss."""
-    if examples < MIN_EXAMPLES:
-        return None, None
-    found = corpus_interval(samples, point, examples, bounds=None)
-    return found if found and math.isfinite(found[1] - found[0]) else (None, None)
+def _exp(loss: float) -> float:
+    return math.exp(min(loss, MAX_LOSS))
 
 
 def _is_noise(low: float | None, high: float | None, p_value: float) -> bool:

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ft_notebook.data.examples import Example, Message
+from ft_notebook.data.words import UNSPACED
 from ft_notebook.evaluate.evaluation import Fit
 from ft_notebook.evaluate.generation.speaking import Conversation
 from ft_notebook.evaluate.stats.significance import LEVEL
@@ -25,8 +26,7 @@ MOST_CASES = 100
 COMMON_ROWS = 3
 """A continuation in so many different answers is a formula of the data, and no memory of one row."""
 
-_UNSPACED = "\u0e00-\u0e7f\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af"
-_WORD = re.compile(rf"[{_UNSPACED}]|[^\s{_UNSPACED}]+")
+_WORD = re.compile(rf"[{UNSPACED}]|[^\s{UNSPACED}]+")
 
 Recited = Sequence[tuple[Example, str]]
 """Examples whose beginning was given, and what came."""

@@ -16,6 +16,7 @@ from ft_notebook.evaluate.standing import TUNED, Standing
 from ft_notebook.evaluate.stats.mean_intervals import paired_share_interval
 from ft_notebook.evaluate.stats.significance import LEVEL, mcnemar_exact
 from ft_notebook.evaluate.words.verdict import amounts, differences, title
+from ft_notebook.evaluate.words.words import hand_over_words, is_mostly_handed_over
 from ft_notebook.recipe.names import quoted
 
 MARGIN = 0.05           # of a share, or of the other contender's figure: less does not pay for a model of one's own
@@ -80,7 +81,7 @@ def judge(evaluation: Evaluation, yardstick: Yardstick | None = None) -> Verdict
 def _told(reasons: Sequence[Reason]) -> str:
     """What speaks for it, then what qualifies it."""
     good = [one.text for one in reasons if one.is_good and one.kind != "hand_over"]
-    rest = [one.text for one in reasons if one.kind == "hand_over"]
+    rest = [one.text for one in reasons if one.is_good and one.kind == "hand_over"]
     bad = [one.text for one in reasons if not one.is_good]
     return "; ".join([", ".join(good), *rest, *([f"but {', and '.join(bad)}"] if bad else [])])
 
@@ -158,9 +159,8 @@ def _qualities(evaluation: Evaluation) -> Iterator[Reason]:
             yield Reason(kind="overconfident", is_good=False, text=(
                 f"its confidence cannot be trusted as it stands ({sure} on average, where {right} are right)"))
         if calibration.threshold is not None and calibration.handed_over:
-            (share,) = amounts([calibration.handed_over], is_share=True)
-            yield Reason(kind="hand_over", is_good=True, text=(
-                f"hand over the {share} of cases below {calibration.threshold:.2f} confidence"))
+            yield Reason(kind="hand_over", is_good=not is_mostly_handed_over(calibration),
+                         text=hand_over_words(calibration, "cases"))
     weak = next((one for one in evaluation.slices if one.is_decided and one.difference < 0), None)
     if weak is not None:
         score, rest = amounts([weak.score, weak.rest], is_share=True)
@@ -197,6 +197,8 @@ def _is_worth_it(evaluation: Evaluation, found: Difference) -> bool:
     """Whether the gain may be large enough to pay for a model of one's own, as far as its interval says."""
     most = found.high if found.is_higher_better else None if found.low is None else -found.low
     rival = _value(evaluation, found.contender)
+    if found.is_share and rival >= 1:
+        return False        # nothing is left to gain
     margin = min(MARGIN, MARGIN_OF_ERROR * (1 - rival)) if found.is_share else MARGIN * abs(rival)
     return most is None or most >= margin
 

@@ -16,6 +16,7 @@ from ft_notebook.data.checks.nearness import near_pairs
 from ft_notebook.data.checks.spelling import folded
 from ft_notebook.data.checks.subject import Record
 from ft_notebook.data.examples import Example
+from ft_notebook.data.words import UNSPACED
 
 NEAREST = 3
 LEAST_ALIKE = 0.05
@@ -26,8 +27,7 @@ SPLIT_SPANS = 3
 _MOST_CELLS = 4_000_000
 _DECIMALS = 9
 
-_UNSPACED = "\u0e00-\u0e7f\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af"
-_PIECE = re.compile(rf"[{_UNSPACED}]|[^\s{_UNSPACED}]+")
+_PIECE = re.compile(rf"[{UNSPACED}]|[^\s{UNSPACED}]+")
 
 ScoreOf = Callable[[list[str]], list[float]]
 """For each prompt the log likelihood of one and the same answer, or another figure of how much speaks for it."""
@@ -85,6 +85,11 @@ def seen_rows(evaluated: Sequence[Example], train: Sequence[Example]) -> list[bo
     return is_seen
 
 
+def word_spans(prompt: str) -> list[tuple[int, int]]:
+    """Where the words of a text are; in scripts without spaces, its signs."""
+    return [match.span() for match in _PIECE.finditer(prompt)]
+
+
 def words_that_moved(score_of: ScoreOf, prompt: str, *, most: int = MOST_PIECES) -> list[tuple[str, float]]:
     """The words of a prompt in their order, and how much each spoke for the answer: what the score loses without it.
 
@@ -93,7 +98,7 @@ def words_that_moved(score_of: ScoreOf, prompt: str, *, most: int = MOST_PIECES)
     A word that others repeat moves little, since the answer does not need it alone. Source: Li, Monroe and Jurafsky,
     "Understanding Neural Networks through Representation Erasure" (arXiv 1612.08220).
     """
-    words = [match.span() for match in _PIECE.finditer(prompt)]
+    words = word_spans(prompt)
     spans = _joined(words, most)
     moved = _moved(score_of, prompt, spans)
     if len(spans) == len(words):

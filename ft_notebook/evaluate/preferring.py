@@ -10,19 +10,23 @@ import random
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from ft_notebook.data.examples import Message
 from ft_notebook.data.people.agreement import Agreement
-from ft_notebook.data.people.pairs import Pair
+from ft_notebook.data.people.pairs import Pair, PairQueue, kept_reviews, pair_rubric
 from ft_notebook.errors import UserError
 from ft_notebook.evaluate.assess import KEPT_CHARACTERS
 from ft_notebook.evaluate.evaluation import Evaluation, Preference
 from ft_notebook.evaluate.generation.speaking import Conversation
+from ft_notebook.evaluate.standing import TUNED
 from ft_notebook.evaluate.stats.intervals import Interval
 from ft_notebook.evaluate.stats.mean_intervals import paired_share_interval
 from ft_notebook.evaluate.stats.significance import LEVEL, mcnemar_exact
 from ft_notebook.recipe.names import did_you_mean, quoted
 
+PEOPLE = "people"
+_TURNED = {"first": "second", "second": "first"}
 _SCORES = {"first": 1.0, "second": 0.0, "tie": 0.5, "both bad": 0.5}
 
 
@@ -35,13 +39,32 @@ class Drawn:
     cut: int                # rows left out, since the evaluation keeps only the first part of a text
 
 
+@dataclass(frozen=True)
+class AskedRow:
+    """What was asked in a row of an evaluation, and what each contender answered."""
+
+    row: int
+    messages: Conversation
+    answers: Mapping[str, str]
+
+    def pair(self, first: str, second: str) -> Pair:
+        return Pair(self.row, self.messages, self.answers[first], self.answers[second])
+
+
+def asked_rows(evaluation: Evaluation, conversations: Mapping[str, Conversation] | None = None) -> list[AskedRow]:
+    """conversations: by id of a row, what was asked, where that is more than one user turn: `EvaluatedRow.prompt`
+    holds the last one only."""
+    known = conversations or {}
+    return [AskedRow(row.row, known.get(row.id, (Message("user", row.prompt),)),
+                     {name: answer.text for name, answer in row.answers.items()}) for row in evaluation.rows]
+
+
 def pairs_of(evaluation: Evaluation, contenders: tuple[str, str], *, count: int, seed: int = 0,
              conversations: Mapping[str, Conversation] | None = None) -> Drawn:
     """At most `count` pairs, drawn at random from the rows that the two answer otherwise.
 
-    conversations: by id of a row, what was asked, where that is more than one user turn: `EvaluatedRow.prompt` holds
-    the last one only. Pairs of a smaller count are among those of a larger one. Raises UserError where nothing can be
-    compared.
+    conversations: as `asked_rows` takes them. Pairs of a smaller count are among those of a larger one. Raises
+    UserError where nothing can be compared.
     """
     first, second = contenders
     known = [each.name for each in evaluation.contenders]
@@ -53,22 +76,50 @@ def pairs_of(evaluation: Evaluation, contenders: tuple[str, str], *, count: int,
         raise UserError(f"{quoted(first)} cannot be compared with itself; name two contenders.")
     if count < 1:
         raise UserError(f"`count` is {count}; at least one pair is needed.")
-    both = [row for row in evaluation.rows if first in row.answers and second in row.answers]
+    both = [row for row in asked_rows(evaluation, conversations) if first in row.answers and second in row.answers]
     if not both:
         raise UserError(f"No row was answered by both {quoted(first)} and {quoted(second)}.")
-    other = [row for row in both if row.answers[first].text.strip() != row.answers[second].text.strip()]
+    other = [row for row in both if row.answers[first].strip() != row.answers[second].strip()]
     if not other:
         raise UserError(f"{quoted(first)} and {quoted(second)} answer alike on all {len(both)} rows; there is nothing "
                         "to choose between.")
-    asked = conversations or {}
     random.Random(seed).shuffle(other)
-    pairs = [Pair(row.row, asked.get(row.id, (Message("user", row.prompt),)), row.answers[first].text,
-                  row.answers[second].text) for row in other]
+    pairs = [row.pair(first, second) for row in other]
     whole = [pair for pair in pairs if max(map(len, _texts(pair))) <= KEPT_CHARACTERS]
     if not whole:
         raise UserError(f"All texts are longer than the {KEPT_CHARACTERS:,} characters that an evaluation keeps, so "
                         "there is no pair to judge.")
     return Drawn(whole[:count], len(both) - len(other), len(pairs) - len(whole))
+
+
+def people_preferences(rows: Sequence[AskedRow], folder: Path) -> list[Preference]:
+    """What reviewers said of the tuned model's answers to these rows, from the files of pair reviews in a folder.
+
+    A verdict counts where both answers and all that was asked are still the same. One entry for each contender and
+    rubric, the project's own rubric first; another one is named beside "people".
+    """
+    found: list[Preference] = []
+    for path, contenders, rubric in kept_reviews(folder):
+        if TUNED not in contenders:
+            continue
+        pairs = [row.pair(*contenders) for row in rows if row.answers.keys() >= set(contenders)]
+        queue = PairQueue(path, pairs, contenders=contenders, rubric=rubric)
+        outcomes = {pair: given for pair, given in queue.verdicts().items() if pair in queue.pairs}
+        is_first = contenders[0] == TUNED
+        if not is_first:
+            outcomes = {pair: {who: _TURNED.get(said, said) for who, said in given.items()}
+                        for pair, given in outcomes.items()}
+        preference = preference_of(outcomes, contender=contenders[is_first], agreement=queue.agreement())
+        if preference is not None:
+            own = rubric.name == pair_rubric().name
+            found.append(preference.model_copy(update={"by": PEOPLE if own else f"{PEOPLE} ({rubric.name})"}))
+    return sorted(found, key=lambda each: each.by != PEOPLE)
+
+
+def with_people(preferences: Sequence[Preference], said: Sequence[Preference]) -> list[Preference]:
+    """What people say by now in place of what they said before, and then the judges."""
+    judges = [each for each in preferences if each.by != PEOPLE and not each.by.startswith(f"{PEOPLE} (")]
+    return [*said, *judges]
 
 
 def preference_of(outcomes: Mapping[str, Mapping[str, str]], *, contender: str,
@@ -85,7 +136,7 @@ def preference_of(outcomes: Mapping[str, Mapping[str, str]], *, contender: str,
     signs = Counter((mean > 0.5) - (mean < 0.5) for mean in means)
     wins, losses, ties = signs[1], signs[-1], signs[0]
     low, high = win_interval(wins, losses, ties)
-    return Preference(contender=contender, by="people", wins=wins, losses=losses, ties=ties,
+    return Preference(contender=contender, by=PEOPLE, wins=wins, losses=losses, ties=ties,
                       win_rate=(wins + ties / 2) / len(means), low=low, high=high,
                       p_value=mcnemar_exact(wins, losses), agreement=agreement.kappa if agreement else None)
 

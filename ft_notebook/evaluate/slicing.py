@@ -19,10 +19,10 @@ from ft_notebook.data.checks.spelling import folded
 from ft_notebook.data.checks.subject import Record, Subject
 from ft_notebook.data.examples import Content, Message
 from ft_notebook.evaluate.evaluation import Gap, Slice
-from ft_notebook.evaluate.stats.intervals import CHUNK_CELLS
 from ft_notebook.evaluate.stats.mean_intervals import mean_interval
 from ft_notebook.evaluate.stats.significance import LEVEL, benjamini_hochberg
 from ft_notebook.evaluate.stats.unpaired import part_tests
+from ft_notebook.evaluate.stats.widest_gap import widest_gap
 from ft_notebook.evaluate.topics import topics_of
 
 if TYPE_CHECKING:
@@ -103,10 +103,9 @@ def gaps_of(
 ) -> Gap | None:
     """The best and the worst value of a column, of those that at least twenty rows have; None for fewer than two.
 
-    Tested by how far apart the best and worst would be if scores were dealt out to the same groups at random, which
-    allows for having chosen them; the interval reaches as far to both sides, and excludes zero just where the gap is
-    decided. It is a wide one where some groups are small. among: how many columns are looked at, so that 5 % of false
-    alarms, and of intervals that miss, are shared out evenly among them (Bonferroni).
+    Test and interval are those of `widest_gap`, which allow for having chosen the two; the interval excludes zero just
+    where the gap is decided. among: how many columns are looked at, so that 5 % of false alarms, and of intervals that
+    miss, are shared out evenly among them (Bonferroni).
     """
     import numpy as np
 
@@ -121,32 +120,13 @@ def gaps_of(
     means = {value: float(figures[rows].mean()) for value, rows in large.items()}
     ranked = sorted(means, key=lambda value: (means[value], value), reverse=is_higher_better)
     best, worst = ranked[0], ranked[-1]
-    gap = abs(means[best] - means[worst])
-    pooled = np.concatenate([figures[rows] for rows in large.values()])
-    ranges = np.sort(_ranges_by_chance(pooled, [len(rows) for rows in large.values()], resamples, seed))
-    reach = float(ranges[min(math.ceil((resamples + 1) * (1 - LEVEL / among)) - 1, resamples - 1)])
-    is_decided = gap > reach + 1e-12
-    is_share = bool(pooled.min() >= 0 and pooled.max() <= 1)
+    gap = widest_gap([figures[rows] for rows in large.values()], level=LEVEL / among, resamples=resamples, seed=seed)
+    seen = figures[[row for rows in large.values() for row in rows]]
+    is_share = bool(seen.min() >= 0 and seen.max() <= 1)
     return Gap(
-        column=column, best=best, worst=worst, best_score=means[best], worst_score=means[worst], difference=gap,
-        low=max(gap - reach, -1.0) if is_share else gap - reach,
-        high=min(gap + reach, 1.0) if is_share else gap + reach, is_decided=is_decided)
-
-
-def _ranges_by_chance(figures: Any, sizes: Sequence[int], resamples: int, seed: int) -> NDArray[np.float64]:
-    """The highest mean less the lowest, of groups of these sizes dealt out at random."""
-    import numpy as np
-
-    generator = np.random.default_rng(seed)
-    starts = np.cumsum([0, *sizes[:-1]])
-    chunk = max(1, CHUNK_CELLS // len(figures))
-    found = []
-    for start in range(0, resamples, chunk):
-        dealt = generator.permuted(
-            np.broadcast_to(figures, (min(chunk, resamples - start), len(figures))), axis=1)
-        means = np.add.reduceat(dealt, starts, axis=1) / np.asarray(sizes)
-        found.append(np.ptp(means, axis=1))
-    return np.concatenate(found)
+        column=column, best=best, worst=worst, best_score=means[best], worst_score=means[worst],
+        difference=gap.difference, low=max(gap.low, -1.0) if is_share else gap.low,
+        high=min(gap.high, 1.0) if is_share else gap.high, is_decided=gap.is_decided)
 
 
 def _values(values: Sequence[object], *, most: int | None = MOST_VALUES) -> list[str | None]:

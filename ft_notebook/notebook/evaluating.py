@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from ft_notebook.data.examples import Example, example_from_json, example_to_json
+from ft_notebook.data.examples import Example, Message, example_from_json, example_to_json, prompt_text
 from ft_notebook.data.inspection import evenly
 from ft_notebook.data.prepare import read_examples
 from ft_notebook.data.source import Table
@@ -18,10 +18,13 @@ from ft_notebook.errors import UserError
 from ft_notebook.evaluate.assess import assess
 from ft_notebook.evaluate.evaluation import Evaluation
 from ft_notebook.evaluate.gates import parse_gates
-from ft_notebook.evaluate.likeness import words_that_moved
-from ft_notebook.evaluate.material import from_json
+from ft_notebook.evaluate.generation.speaking import Conversation
+from ft_notebook.evaluate.material import Material, from_json
 from ft_notebook.evaluate.metrics.own import from_function, from_pattern
+from ft_notebook.evaluate.preferring import AskedRow, with_people
 from ft_notebook.hooks import Metric
+from ft_notebook.notebook.evaluated import Evaluated as Evaluated
+from ft_notebook.notebook.evaluated import said_by_people
 from ft_notebook.notebook.launch import data_section, notebook_objects
 from ft_notebook.notebook.telling import Telling
 from ft_notebook.plugins import registry
@@ -33,133 +36,9 @@ from ft_notebook.recipe.values import plain_values
 from ft_notebook.store import durable
 from ft_notebook.store.runs import RunFolder, RunStore
 from ft_notebook.train.evaluating import Order, Told, gather
-from ft_notebook.train.supervise import Answerer
-
-if TYPE_CHECKING:
-    from ft_notebook.notebook.review.reviewing import PairReview, RubricLike
 
 PROMPTS = ("base", "few-shot", "retrieved")
 EVALUATIONS = "evaluations"         # folder in a run's
-
-
-class Evaluated:
-    """An evaluation that was made. Shown last in a cell it shows its dashboard."""
-
-    def __init__(self, evaluation: Evaluation, path: Path) -> None:
-        self.evaluation = evaluation
-        self.path = path
-        """The file that keeps it."""
-
-    @property
-    def verdict(self) -> str:
-        """The verdict in one sentence."""
-        return self.evaluation.verdict.sentence
-
-    @property
-    def is_passed(self) -> bool:
-        """Whether no gate of the recipe fails."""
-        return self.evaluation.is_passed
-
-    def metrics(self) -> Any:
-        """A row a contender and metric, as a pandas DataFrame."""
-        import pandas
-
-        return pandas.DataFrame([{"contender": one.name, **figure.model_dump()}
-                                 for one in self.evaluation.contenders for figure in one.figures])
-
-    def rows(self) -> Any:
-        """A row an evaluated row, with each contender's answer, as a pandas DataFrame."""
-        import pandas
-
-        return pandas.DataFrame([{
-            "row": row.row, "prompt": row.prompt, "reference": row.reference, **row.slices,
-            **{name: answer.text for name, answer in row.answers.items()},
-            **{f"{name}: score": answer.score for name, answer in row.answers.items()},
-        } for row in self.evaluation.rows])
-
-    def review(self, *, contenders: tuple[str, str] | None = None, count: int = 50, rubric: RubricLike = None,
-               reviewer: str | None = None, seed: int = 0) -> PairReview:
-        """Have people judge blindly between two contenders' answers: by default the tuned model and the best prompt."""
-        from ft_notebook.notebook.review.reviewing import review_pairs
-
-        run = RunFolder(self.path.parents[1])
-        conversations = {row.id: row.prompt_messages for row in map(example_from_json, run.heldout_lines())}
-        return review_pairs(self.evaluation, contenders=contenders, count=count, rubric=rubric, reviewer=reviewer,
-                            seed=seed, conversations=conversations, folder=run.path / "reviews")
-
-    def explain(self, row: int) -> Any:
-        """Which words of a row's prompt moved the tuned model's answer, as a pandas DataFrame, the most telling first.
-
-        `moved`: by how much the answer's log-probability falls when the word is left out. Loads the model in a process
-        of its own. Raises UserError if there is no such row.
-        """
-        import pandas
-
-        found = next((each for each in self.evaluation.rows if each.row == row), None)
-        if found is None or "tuned" not in found.answers:
-            raise UserError(f"there is no row {row} in this evaluation that the tuned model answered.")
-        answerer = Answerer(self.path.parents[1])
-        try:
-            moved = words_that_moved(
-                lambda prompts: answerer.log_likelihoods(prompts, found.answers["tuned"].text), found.prompt)
-        finally:
-            answerer.close()
-        table = pandas.DataFrame(moved, columns=["word", "moved"])
-        return table.sort_values("moved", key=abs, ascending=False, ignore_index=True)
-
-    def figures(self) -> dict[str, Any]:
-        """The contenders, the reliability of their confidence, and the slices, as plotly figures."""
-        from ft_notebook.notebook.dashboard.figures import forest_figure, reliability_figure, slices_figure
-
-        return {"contenders": forest_figure(self.evaluation), "reliability": reliability_figure(self.evaluation),
-                "slices": slices_figure(self.evaluation)}
-
-    def to_dict(self) -> dict[str, Any]:
-        """As JSON has it."""
-        return self.evaluation.model_dump(mode="json")
-
-    def save(self, path: str | os.PathLike[str]) -> str:
-        """Write the evaluation as `.json`, `.html` or `.md`; returns a sentence on what was written."""
-        target = Path(path)
-        if target.suffix == ".json":
-            durable.write_json(target, self.to_dict())
-        elif target.suffix == ".html":
-            durable.write_text(target, self.html())
-        elif target.suffix == ".md":
-            durable.write_text(target, self.markdown())
-        else:
-            raise UserError(f"{str(target)!r} ends neither in `.html` nor in `.json` nor in `.md`; a report is one of "
-                            "these.")
-        return f"Wrote {target}."
-
-    def html(self) -> str:
-        """A page of its own."""
-        from ft_notebook.notebook.dashboard.card import page_html
-
-        return page_html(self.evaluation)
-
-    def markdown(self) -> str:
-        """A page of Markdown."""
-        from ft_notebook.evaluate.words.markdown_page import to_markdown
-
-        return to_markdown(self.evaluation)
-
-    def text(self) -> str:
-        """Verdict, reasons, contenders and gates in plain lines."""
-        from ft_notebook.notebook.dashboard.card import static_text
-
-        return static_text(self.evaluation)
-
-    def __repr__(self) -> str:
-        return self.text()
-
-    def _ipython_display_(self) -> None:
-        from IPython.display import display
-
-        from ft_notebook.notebook.dashboard.dashboard import Dashboard
-
-        for output in Dashboard(self.evaluation).outputs():
-            display(output, raw=True)
 
 
 def evaluate(run: Any, data: object = None, *, recipe: str | None = None, store: RunStore | None = None,
@@ -191,8 +70,19 @@ def evaluate(run: Any, data: object = None, *, recipe: str | None = None, store:
     with Telling(told) as telling:
         heard = gather(order, told=telling)
         telling("figures and tests", 0, 1)
-        evaluation = assess(from_json(heard.read_bytes()), merged, metrics, measures)
+        evaluation = assess(_with_people(from_json(heard.read_bytes()), folder), merged, metrics, measures)
     return _kept(evaluation, heard.parent)
+
+
+def _with_people(material: Material, folder: RunFolder) -> Material:
+    """What reviewers said of the same answers in an earlier evaluation, beside what judges say."""
+    def rows(conversations: Mapping[str, Conversation]) -> list[AskedRow]:
+        asked = [conversations.get(row.id, (Message("user", prompt_text(row)),)) for row in material.subject.rows]
+        return [AskedRow(row.row, asked[at], {one.name: one.spoken[at].text for one in material.contenders
+                                              if one.spoken}) for at, row in enumerate(material.subject.rows)]
+
+    said = said_by_people(folder, rows)
+    return material if said is None else replace(material, preferences=with_people(material.preferences, said))
 
 
 def _kept(evaluation: Evaluation, folder: Path) -> Evaluated:

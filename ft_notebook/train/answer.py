@@ -5,8 +5,9 @@
 One JSON object a line. First out: {"ready": true} or {"error": "..."}. Then for each request
 {"prompts": [text or messages], "max_new_tokens": number or null, "use_adapter": bool} one line
 {"answers": [...]} or {"error": "..."}; with "answer", a text, its log-likelihood after each prompt instead:
-{"log_likelihoods": [...]}. Ends when its input does. Started by supervise.Answerer. The worker
-of a paused run answers through `reply_to` as well.
+{"log_likelihoods": [...]}; with "gradients": true besides, what each word of the one prompt did for it:
+{"words": [[word, moved], ...], "difference": number}. Ends when its input does. Started by supervise.Answerer. The
+worker of a paused run answers through `reply_to` as well.
 """
 
 from __future__ import annotations
@@ -82,6 +83,7 @@ def reply_to(request: Mapping[str, Any], *, model: Any, tokenizer: Any, recipe: 
     from ft_notebook.evaluate.generation.model_speaker import ModelSpeaker
     from ft_notebook.models.adapters import is_adapter
     from ft_notebook.models.quantize import dequantized, room_for_answers
+    from ft_notebook.train.attribution import word_gradients
 
     try:
         asked = [_messages(prompt, recipe.data.system) for prompt in _prompts(request)]
@@ -93,6 +95,11 @@ def reply_to(request: Mapping[str, Any], *, model: Any, tokenizer: Any, recipe: 
             else:
                 model = load_base()
         with switched, dequantized(model, room_bytes=room_for_answers(recipe.kernels)):
+            if request.get("answer") is not None and request.get("gradients"):
+                if len(asked) > 1:
+                    raise UserError("gradients are of one prompt at a time.")
+                found = word_gradients(model, tokenizer, asked[0], str(request["answer"]))
+                return {"words": found.words, "difference": found.difference}
             if request.get("answer") is not None:
                 losses = ModelSpeaker(model, tokenizer).likelihood(asked, [str(request["answer"])] * len(asked))
                 return {"log_likelihoods": [-loss for loss, _ in losses]}

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ft_notebook.data.chat.chat import encoding_notes
+from ft_notebook.data.preferences import plan_notes
 from ft_notebook.errors import DataError, UserError
 from ft_notebook.evaluate.generation.generate import answer_budget
 from ft_notebook.events import ChangeEvent, PlanEvent
@@ -87,7 +88,8 @@ def prepare_setting(run: RunFolder, *, say: Callable[[str], None], change: Chang
     leave_for_views(run, data, tokenizer)
     precision = resolve_precision(recipe.train.precision)
     schedule = _schedule(recipe, data, change)
-    notes = encoding_notes([*data.train_tokens, *data.heldout_tokens], tokenizer, recipe.data)
+    notes = [*plan_notes(run.data_report()),
+             *encoding_notes([*data.train_tokens, *data.heldout_tokens], tokenizer, recipe.data)]
     if recipe.train.precision not in ("auto", precision):
         notes.append(f"this machine does not compute in {recipe.train.precision}, so that {precision} is used")
     return Setting(

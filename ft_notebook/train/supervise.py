@@ -16,6 +16,7 @@ from typing import Literal
 
 from ft_notebook import errors
 from ft_notebook.errors import RunError, UserError
+from ft_notebook.evaluate.word_gradients import WordGradients, require_captum
 from ft_notebook.events import ErrorEvent, MessageEvent, PlanEvent, StateEvent
 from ft_notebook.store.runs import RunFolder
 from ft_notebook.train.child import Child, environment
@@ -90,6 +91,13 @@ class Answerer:
         reply = self._child.ask({
             "prompts": [prompt if isinstance(prompt, str) else list(prompt) for prompt in prompts], "answer": answer})
         return [float(figure) for figure in reply["log_likelihoods"]]
+
+    def word_gradients(self, prompt: Prompt, answer: str) -> WordGradients:
+        """Of one answer, by the last user message of a prompt. Raises RunError as above, UserError without captum."""
+        require_captum()
+        reply = self._child.ask({
+            "prompts": [prompt if isinstance(prompt, str) else list(prompt)], "answer": answer, "gradients": True})
+        return WordGradients([(str(word), float(moved)) for word, moved in reply["words"]], float(reply["difference"]))
 
     def close(self) -> None:
         """End the child, if there is one."""

@@ -1,98 +1,48 @@
-"""The inspector's script on a plain page with JupyterLab's own colours, fed by the real answers of this process."""
+"""The inspector's script on a plain page, fed by the real answers of this process."""
 
 from __future__ import annotations
 
-import json
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from live_page import LAB_THEMES, THEMES
+import view_page
+from view_page import change, draw, load_view
 
 from ft_notebook.data.browse.browse import Browser
 from ft_notebook.data.checks.finding import Finding, Fix
 from ft_notebook.data.versions.steps import DropRows
-from ft_notebook.notebook.assets import asset
 from ft_notebook.notebook.inspector.inspector import SCRIPTS, Inspector
 
-_MODEL = """
-window.model = {
-  listeners: {}, sent: [], isMute: false,
-  get: (name) => (name === "work" ? window.work : window.state),
-  on(name, does) { (this.listeners[name] ??= new Set()).add(does); },
-  off(name, does) { this.listeners[name]?.delete(does); },
-  emit(name, value) { for (const does of this.listeners[name] ?? []) does(value); },
-  async send(message) {
-    this.sent.push(message);
-    if (this.isMute) return;
-    const answers = JSON.parse(await window.toKernel(JSON.stringify(message)));
-    for (const answer of answers) this.emit("msg:custom", answer);
-  },
-};
-window.draw = (state, work) => { window.state = state; window.work = work; window.leave?.(); window.leave = mount(document.getElementById("out"), window.model); };
-window.change = (state, work) => { window.state = state; window.work = work; window.model.emit("change:state"); window.model.emit("change:work"); };
-window.settled = () => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(done))));
-"""
 
-
-class Kernel:
+class Kernel(view_page.Kernel):
     """Answers the page with the real thing. What a thread says waits until `flush`."""
 
-    def __init__(self, page: Any) -> None:
-        self._page = page
-        self._outbox: list[Any] = []
-        self.inspector: Inspector | None = None
-        page.expose_function("toKernel", self._take)
+    inspector: Inspector
 
     def show(self, browser: Browser | None, **more: Any) -> Inspector:
         """Draw an inspector of this data."""
         self.inspector = Inspector(browser, **{"name": "tickets", **more})
-        self.inspector._answers._send = self._outbox.append
-        self._page.evaluate("([state, work]) => draw(state, work)", self._traits())
-        self._page.evaluate("settled()")
+        self.inspector._answers._send = self.outbox.append
+        draw(self.page, state=self.inspector.state, work=self.inspector.work)
         return self.inspector
 
     def change(self) -> None:
         """Bring the page up to date with the inspector's state."""
-        assert self.inspector is not None
-        self._page.evaluate("([state, work]) => change(state, work)", self._traits())
-        self._page.evaluate("settled()")
+        change(self.page, state=self.inspector.state, work=self.inspector.work)
 
     def flush(self) -> None:
         """Hand the page what came meanwhile."""
-        sent, self._outbox[:] = list(self._outbox), []
-        self._page.evaluate("sent => { for (const each of sent) model.emit('msg:custom', each); }", sent)
-        self._page.evaluate("settled()")
+        self.page.evaluate("sent => { for (const each of sent) model.emit('msg:custom', each); }", self.emptied())
+        self.page.evaluate("settled()")
 
-    def _traits(self) -> list[Any]:
-        assert self.inspector is not None
-        traits: list[Any] = json.loads(json.dumps([self.inspector.state, self.inspector.work]))
-        return traits
-
-    def _take(self, message: str) -> str:
-        assert self.inspector is not None
-        self.inspector._answers.take(json.loads(message))
-        sent, self._outbox[:] = list(self._outbox), []
-        return json.dumps(sent)
+    def take(self, message: Any) -> None:
+        self.inspector._answers.take(message)
 
 
 def load(page: Any, theme: str = "light") -> None:
     """A page with the script, without drawing anything."""
-    folder, name, is_light = THEMES[theme]
-    colours = re.sub(r"@font-face\s*\{[^}]*\}|url\([^)]*\)", "", (LAB_THEMES / folder / "index.css").read_text())
-    style = asset("card.css", "inspector/inspector.css")
-    page.set_content(
-        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>inspector</title><style>{colours}</style>'
-        f"<style>{style}</style><style>body {{ margin: 0; padding: 12px; background: var(--jp-layout-color0); }}</style></head>"
-        f'<body data-jp-theme-light="{is_light}" data-jp-theme-name="{name}"><main><h1 hidden>a notebook</h1><div id="out"></div></main></body></html>')
-    page.add_script_tag(content=script() + _MODEL, type="module")
-    page.wait_for_function("window.draw !== undefined")
-
-
-def script() -> str:
-    """The view's whole module."""
-    return asset(*SCRIPTS)
+    load_view(page, theme, scripts=SCRIPTS, style="inspector/inspector.css")
 
 
 def tickets(path: Path) -> Browser:

@@ -1,4 +1,4 @@
-"""A small server with the live view's files and JupyterLab's own themes, and pages that mount the view there."""
+"""A small server with the live view and the API of a run, and pages that mount the view there."""
 
 from __future__ import annotations
 
@@ -6,50 +6,39 @@ import copy
 import http.server
 import json
 import math
-import sys
 import threading
-from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-ROOT = Path(__file__).parents[2]
-NOTEBOOK = ROOT / "ft_notebook" / "notebook"
-LAB_THEMES = Path(sys.prefix) / "share" / "jupyter" / "lab" / "themes" / "@jupyterlab"
-THEMES = {
-    "light": ("theme-light-extension", "JupyterLab Light", "true"),
-    "dark": ("theme-dark-extension", "JupyterLab Dark", "false"),
-    "contrast": ("theme-dark-high-contrast-extension", "JupyterLab Dark High Contrast", "false"),
-}
-PAGE = """<!doctype html><html lang="en"><head><meta charset="utf-8"><title>live view</title>
-<link rel="stylesheet" href="/theme.css?{theme}"><link rel="stylesheet" href="/card.css">
-<script id="jupyter-config-data" type="application/json">{{"baseUrl": "/lab-base/"}}</script>
-<style>body {{ margin: 0; padding: 12px; background: var(--jp-layout-color0, Canvas); }}</style></head>
-<body data-jp-theme-light="{is_light}" data-jp-theme-name="{name}"><main><h1 hidden>a notebook</h1><div id="out"></div></main>
-<script type="module">
+from view_page import PLACE, SETTLED, document
+
+from ft_notebook.notebook.assets import asset
+
+_CONFIG = '<script id="jupyter-config-data" type="application/json">{"baseUrl": "/lab-base/"}</script>'
+_SOURCE = """
 import * as live from "/live.js";
 window.live = live;
-window.fake = (state, link = "live") => {{
+window.fake = (state, link = "live") => {
   const listeners = new Set();
-  const source = {{
-    state, link, linkText: "", asks: [], drawn: () => {{ source.draws = (source.draws ?? 0) + 1; }},
-    subscribe(listener) {{ listeners.add(listener); return () => listeners.delete(listener); }},
-    ask(kind, values) {{
+  const source = {
+    state, link, linkText: "", asks: [], drawn: () => { source.draws = (source.draws ?? 0) + 1; },
+    subscribe(listener) { listeners.add(listener); return () => listeners.delete(listener); },
+    ask(kind, values) {
       source.asks.push([kind, values]);
       return source.answer ? source.answer(kind) : Promise.resolve("It was asked to " + kind + ".");
-    }},
-    change(values) {{ Object.assign(source, values); for (const listener of listeners) listener(); }},
+    },
+    change(values) { Object.assign(source, values); for (const listener of listeners) listener(); },
     listeners,
-  }};
+  };
   return source;
-}};
-window.show = (state, link) => {{
+};
+window.show = (state, link) => {
   window.leave?.();
   window.source = window.fake(state, link);
   window.leave = live.mount(document.getElementById("out"), window.source);
-}};
-window.settled = () => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(done))));
+};
 window.ready = true;
-</script></body></html>"""
+"""
 
 
 class LiveServer:
@@ -71,8 +60,8 @@ class LiveServer:
         self._server.server_close()
 
     def page(self, theme: str) -> str:
-        _, name, is_light = THEMES[theme]
-        return PAGE.format(theme=theme, name=name, is_light=is_light)
+        script = f'<script type="module">{SETTLED}{_SOURCE}</script>'
+        return document(PLACE.format(before=""), theme, style=asset("card.css"), head=_CONFIG + script)
 
     def next_answer(self) -> tuple[int, Any]:
         return self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
@@ -85,11 +74,8 @@ class LiveServer:
                 url = urlsplit(self.path)
                 if url.path == "/":
                     self._send(200, "text/html; charset=utf-8", owner.page(url.query or "light").encode())
-                elif url.path in {"/live.js", "/card.css"}:
-                    kind = "text/javascript" if url.path == "/live.js" else "text/css"
-                    self._send(200, kind, (NOTEBOOK / url.path[1:]).read_bytes())
-                elif url.path == "/theme.css":
-                    self._send(200, "text/css", (LAB_THEMES / THEMES[url.query][0] / "index.css").read_bytes())
+                elif url.path == "/live.js":
+                    self._send(200, "text/javascript", asset("live.js").encode())
                 elif url.path == "/lab-base/ft-notebook/api/runs/run-1/live":
                     owner.asked.append(parse_qs(url.query).get("tag", [""])[0])
                     status, body = owner.next_answer()

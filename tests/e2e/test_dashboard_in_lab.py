@@ -14,30 +14,22 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 sys.path.insert(0, str(Path(__file__).parents[1] / "unit" / "evaluate"))
 
-from lab import CHROMIUM, Lab, write_notebook
+from lab import CHROMIUM, Lab, picture, run_cell, write_notebook
 from sample_evaluation import sample
 
 pytestmark = pytest.mark.skipif(not CHROMIUM, reason="needs Debian's chromium (apt-get install chromium)")
-playwright_api = pytest.importorskip("playwright.sync_api", reason="needs playwright (pip install playwright)")
+pytest.importorskip("playwright.sync_api", reason="needs playwright (pip install playwright)")
 
-IMAGES = Path(__file__).parents[2] / "build" / "images"
 CELL = """\
 from pathlib import Path
 from IPython.display import display
 from ft_notebook.evaluate.evaluation import Evaluation
 from ft_notebook.notebook.dashboard.dashboard import Dashboard
 
-asked = []
-dashboard = Dashboard(Evaluation.from_json(Path("evaluation.json").read_text()), on_row=asked.append)
+dashboard = Dashboard(Evaluation.from_json(Path("evaluation.json").read_text()))
 for output in dashboard.outputs():
     display(output, raw=True)
 """
-
-
-@pytest.fixture(scope="module")
-def playwright() -> Iterator[Any]:
-    with playwright_api.sync_playwright() as started:
-        yield started
 
 
 @pytest.fixture
@@ -45,16 +37,9 @@ def lab(own_store: Path, tmp_path: Path) -> Iterator[Lab]:
     folder = tmp_path / "work"
     folder.mkdir()
     (folder / "evaluation.json").write_text(sample().to_json())
-    write_notebook(folder / "worth.ipynb", [CELL, "print(asked)"])
+    write_notebook(folder / "worth.ipynb", [CELL, "1"])
     with Lab(folder) as started:
         yield started
-
-
-def run_cell(page: Any, number: int) -> Any:
-    cell = page.locator(f".jp-Notebook .jp-Cell >> nth={number}")
-    cell.locator(".cm-content").click()
-    page.keyboard.press("Control+Enter")
-    return cell.locator(".jp-Cell-outputWrapper")
 
 
 @pytest.mark.parametrize("theme", ["JupyterLab Light", "JupyterLab Dark"])
@@ -76,28 +61,21 @@ def test_a_report_is_filtered_saved_and_read_without_a_kernel(lab: Lab, playwrig
         page.keyboard.press(key)
     pane = view.locator(".ftn-pane")
     assert (pane.get_attribute("aria-label") or "").endswith("3 of 5")
+    page.keyboard.press("x")
     assert page.locator(".jp-Notebook .jp-Cell").count() == 2, "the keys stayed in the view"
-    row = (pane.get_attribute("aria-label") or "").split(",")[0].removeprefix("Row ")
-    pane.get_by_role("button", name="Look at row").click()
-    page.wait_for_timeout(500)
-    run_cell(page, 1).get_by_text(f"[{row}]").wait_for()
-    IMAGES.mkdir(parents=True, exist_ok=True)
-    view.screenshot(path=IMAGES / f"dashboard-lab-{theme.split()[-1].lower()}.png")
+    picture(view, f"dashboard-lab-{theme.split()[-1].lower()}")
 
-    page.keyboard.press("Control+s")
-    page.wait_for_timeout(1500)
-    saved = nbformat.read(lab.folder / "worth.ipynb", 4)
+    saved = lab.saved(page, "worth.ipynb")
     outputs = saved.cells[0].outputs
     assert len(outputs) == 2 and "ftn-evaluated" in outputs[0].data["text/html"] and "text/html" not in outputs[1].data
     assert len(nbformat.writes(saved)) < 200_000, "a saved notebook stays small"
-    page.evaluate("""async () => { for (const { id } of await (await fetch('/api/kernels')).json())
-      await fetch('/api/kernels/' + id, {method: 'DELETE', headers: {'X-XSRFToken': document.cookie.match(/_xsrf=([^;]*)/)?.[1] ?? ''}}); }""")
+    lab.end_kernels()
     lab.load(page, "worth.ipynb")
     card = page.locator(".jp-Notebook .jp-Cell >> nth=0").locator(".ftn-evaluated")
     card.wait_for(timeout=30_000)
     assert "Ship: +38 points" in card.inner_text() and page.locator(".ftn-dashboard").count() == 0
     card.locator("summary", has_text="19 rows answered wrongly").click()
     card.locator("summary", has_text=re.compile("^Row ")).first.wait_for()
-    card.screenshot(path=IMAGES / f"dashboard-lab-saved-{theme.split()[-1].lower()}.png")
+    picture(card, f"dashboard-lab-saved-{theme.split()[-1].lower()}")
     assert problems == []
     page.context.browser.close()

@@ -16,9 +16,9 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from dashboard_page import load, show
 from hostile import HOSTILE
-from lab import _FLAGS, CHROMIUM
-from live_page import ROOT, THEMES
+from lab import CHROMIUM
 from sample_evaluation import everywhere, made_rows, sample
+from view_page import THEMES, barriers, faults, picture, resize, watched
 
 from ft_notebook.evaluate.evaluation import Answer
 from ft_notebook.notebook.dashboard.card import page_html, static_html
@@ -26,44 +26,24 @@ from ft_notebook.notebook.dashboard.dashboard import Dashboard
 from ft_notebook.views.text import visible
 
 pytestmark = pytest.mark.skipif(not CHROMIUM, reason="needs Debian's chromium (apt-get install chromium)")
-playwright_api = pytest.importorskip("playwright.sync_api", reason="needs playwright (pip install playwright)")
+pytest.importorskip("playwright.sync_api", reason="needs playwright (pip install playwright)")
 
-IMAGES = ROOT / "build" / "images"
 MISSING = dict(forgetting=None, calibration=None, fit=None, slices=[], gaps=[], hard=[], preferences=[], gates=[], notes=[], differences=[])
-FAULTS = """() => {
-  const found = [], seen = [...document.querySelectorAll(".ftn-dashboard *")].filter((e) => e.checkVisibility());
-  const parts = seen.filter((e) => e.matches("p, li, .ftn-title, .ftn-contender > *, .ftn-tabs > *, .ftn-tools > *, .ftn-chips > *, .ftn-rows, .ftn-answer, .ftn-buttons > *, caption, th, td, th button, .ftn-figure"));
-  const boxes = parts.filter((e) => e.textContent && !e.closest(".ftn-track, .ftn-plot") && !(e.closest(".ftn-rows") && !e.matches(".ftn-rows"))).map((e) => [e, e.getBoundingClientRect()]);
-  boxes.forEach(([a, one], at) => boxes.slice(at + 1).forEach(([b, two]) => {
-    const meets = Math.min(one.right, two.right) - Math.max(one.left, two.left) > 1 && Math.min(one.bottom, two.bottom) - Math.max(one.top, two.top) > 1;
-    const inScroll = (e) => e.closest(".ftn-scroll") ?? e.closest(".ftn-panel");
-    if (meets && !a.contains(b) && !b.contains(a) && inScroll(a) === inScroll(b)) found.push(`overlap: ${a.className} ${a.textContent.slice(0, 40)} | ${b.className} ${b.textContent.slice(0, 40)}`);
-  }));
-  for (const e of seen) if (e.clientWidth && !e.closest("svg") && e.scrollWidth > e.clientWidth + 1 && !e.matches(".ftn-scroll, .ftn-track, .ftn-rows *, .ftn-rows")) found.push(`clipped: ${e.localName}.${e.className} ${e.textContent.slice(0, 60)}`);
-  if (document.documentElement.scrollWidth > innerWidth) found.push(`page is ${document.documentElement.scrollWidth} wide`);
-  return found;
-}"""
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with playwright_api.sync_playwright() as playwright:
-        running = playwright.chromium.launch(executable_path=CHROMIUM, args=list(_FLAGS))
-        yield running
-        running.close()
+FAULTS = faults(".ftn-dashboard", "p, li, .ftn-title, .ftn-contender > *, .ftn-tabs > *, .ftn-tools > *, .ftn-chips > *, .ftn-rows, .ftn-answer, "
+                ".ftn-buttons > *, caption, th, td, th button, .ftn-figure",
+                such="e.textContent && !e.closest('.ftn-track, .ftn-plot') && !(e.closest('.ftn-rows') && !e.matches('.ftn-rows'))",
+                pair="['.ftn-scroll', '.ftn-panel'].every((box) => a.closest(box) === b.closest(box))", more="""
+  for (const e of seen) {
+    if (!e.clientWidth || e.closest("svg") || e.matches(".ftn-scroll, .ftn-track, .ftn-rows *, .ftn-rows")) continue;
+    if (e.scrollWidth > e.clientWidth + 1) found.push(`clipped: ${named(e)}`);
+  }""")
 
 
 @pytest.fixture
 def page(browser: Any) -> Iterator[Any]:
-    opened = browser.new_page(viewport={"width": 1004, "height": 900}, reduced_motion="reduce")
-    problems: list[str] = []
-    opened.on("pageerror", lambda problem: problems.append(str(problem)))
-    opened.on("dialog", lambda dialog: (problems.append(f"dialog: {dialog.message}"), dialog.dismiss()))
-    load(opened)
-    yield opened
-    assert opened.evaluate("window.__pwned") is None
-    opened.close()
-    assert problems == []
+    with watched(browser, height=900) as opened:
+        load(opened)
+        yield opened
 
 
 FOUND = sample()
@@ -88,36 +68,29 @@ def tab(page: Any, name: str) -> Any:
     return page.locator("[role=tabpanel]:not([hidden])")
 
 
-def settle(page: Any) -> None:
-    page.wait_for_timeout(260)
-    page.evaluate("settled()")
+def wait_until_searched(page: Any) -> None:
+    page.get_by_role("button", name=re.compile("^Remove the filter: contains")).wait_for()
 
 
 def keep(page: Any, name: str) -> None:
-    IMAGES.mkdir(parents=True, exist_ok=True)
-    page.mouse.move(0, 0)
-    page.locator("main").screenshot(path=IMAGES / f"{name}.png", animations="disabled")
+    picture(page, name, of="main")
 
 
 @pytest.mark.parametrize("theme", THEMES)
 def test_nothing_overlaps_at_any_width_and_there_is_no_serious_barrier(theme: str, page: Any) -> None:
-    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="needs axe-playwright-python")
     load(page, theme)
-    show(page, sample(rows=FOUND.rows[:24]), on_row=lambda row: None)
+    show(page, sample(rows=FOUND.rows[:24]))
     page.locator(".ftn-rows tbody tr").nth(1).click()
     names = page.get_by_role("tab").all_inner_texts()
     assert names == ["Figures", "Labels", "Slices", "Confidence", "Forgetting", "Fit", "Hard inputs", "Preferences", "1 gate failed"]
     for name in names:
         tab(page, name)
         for width in (2008, 1004, 664, 420):
-            page.set_viewport_size({"width": width, "height": 900})
-            page.wait_for_timeout(60)
+            resize(page, width, 900)
             assert page.evaluate(FAULTS) == [], (name, width)
         page.set_viewport_size({"width": 1004, "height": 900})
-        violations = axe.Axe().run(page).response["violations"]
-        assert [(each["id"], each["nodes"][0]["html"], each["nodes"][0]["failureSummary"]) for each in violations
-                if each["impact"] in {"serious", "critical"}] == [], name
-    show(page, FOUND, on_row=lambda row: None)
+        assert barriers(page) == [], name
+    show(page, FOUND)
     tab(page, "Labels")
     page.locator(".ftn-rows tbody tr").nth(1).click()
     for width in (1004, 664):
@@ -127,7 +100,6 @@ def test_nothing_overlaps_at_any_width_and_there_is_no_serious_barrier(theme: st
 
 @pytest.mark.parametrize("theme", THEMES)
 def test_the_card_that_stays_reads_in_each_theme_and_has_no_serious_barrier(theme: str, page: Any) -> None:
-    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="needs axe-playwright-python")
     for evaluation in (FOUND, sample(**MISSING)):
         load(page, theme, static_html(evaluation))
         page.set_viewport_size({"width": 1004, "height": 900})
@@ -138,9 +110,7 @@ def test_the_card_that_stays_reads_in_each_theme_and_has_no_serious_barrier(them
             assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), width
             assert page.evaluate("""[...document.querySelectorAll('.ftn *')].filter((e) => e.checkVisibility() && e.clientWidth
               && e.scrollWidth > e.clientWidth + 1 && !e.matches('.ftn-scroll')).map((e) => e.localName + e.textContent.slice(0, 40))""") == [], width
-        violations = axe.Axe().run(page).response["violations"]
-        assert [(each["id"], each["nodes"][0]["html"], each["nodes"][0]["failureSummary"]) for each in violations
-                if each["impact"] in {"serious", "critical"}] == []
+        assert barriers(page) == []
 
 
 def test_the_surest_mistakes_come_first_and_the_count_says_how_often_it_is_right(page: Any) -> None:
@@ -235,7 +205,7 @@ def test_search_narrows_prompts_and_answers(page: Any) -> None:
     show(page, FOUND)
     search = page.get_by_role("searchbox")
     search.fill("INVOICE 10")
-    settle(page)
+    wait_until_searched(page)
     expected = [row.row for row in FOUND.rows if "invoice 10" in row.prompt]
     assert sorted(numbers(page)) == expected[:100] and chips(page)[0] == "contains INVOICE 10 ✕"
     search.press("Escape")
@@ -280,7 +250,6 @@ def test_the_keyboard_alone_opens_a_failure_steps_and_closes(page: Any) -> None:
 
 def test_keys_of_the_dashboard_do_not_reach_the_notebook(page: Any) -> None:
     show(page, FOUND)
-    page.evaluate("window.heard = []; document.addEventListener('keydown', (event) => heard.push(event.key))")
     page.locator(".ftn-rows tbody button").first.focus()
     for key in ("j", "Enter", "k", "ArrowDown", "Escape", "/"):
         page.keyboard.press(key)
@@ -289,7 +258,7 @@ def test_keys_of_the_dashboard_do_not_reach_the_notebook(page: Any) -> None:
     page.get_by_role("tab", name="Figures").focus()
     page.keyboard.press("ArrowRight")
     assert page.evaluate("heard") == []
-    inside = "[...document.querySelectorAll('.ftn-dashboard :is(input, select, .ftn-list, .ftn-tabs)')].every((each) => each.hasAttribute('data-lm-suppress-shortcuts'))"
+    inside = "[...document.querySelectorAll('.ftn-dashboard :is(input, select)')].every((each) => each.hasAttribute('data-lm-suppress-shortcuts')) && [...document.querySelectorAll('.ftn-list, .ftn-tabs')].every((each) => each.hasAttribute('data-ftn-keys'))"
     assert page.evaluate(inside)
 
 
@@ -297,7 +266,7 @@ def test_an_opened_failure_stands_side_by_side_with_what_differs_marked(page: An
     row = made_rows(1)[0].model_copy(update={"reference": "Billing, duplicate charge, high priority", "is_seen": True, "answers": {
         "tuned": Answer(text="Billing, duplicate charge, low priority", score=0.0, confidence=0.914), "base": Answer(text="I'm sorry to hear that.", score=0.0, confidence=None),
         "retrieved": Answer(text="Billing, duplicate charge, high priority", score=1.0, confidence=None), "few-shot": Answer(text="\n\n", score=0.0, confidence=None)}})
-    show(page, sample(rows=[row]), on_row=lambda number: None)
+    show(page, sample(rows=[row]))
     page.locator(".ftn-rows tbody tr").click()
     pane = page.locator(".ftn-pane")
     blocks = pane.locator(".ftn-answer")
@@ -309,10 +278,6 @@ def test_an_opened_failure_stands_side_by_side_with_what_differs_marked(page: An
     words = pane.inner_text()
     assert "✗ wrong · 0.91 sure" in words and "✓ right" in words and "no answer" in words
     assert "among the training examples" in words and "Nearest in the training data: rows 1, 40." in words
-    pane.get_by_role("button", name="Look at row").click()
-    assert page.evaluate("model.sent") == [{"type": "row", "row": 3}]
-    page.evaluate("model.emit('comm:close')")
-    assert not pane.get_by_role("button", name="Look at row").is_visible() and blocks.count() == 6
     pane.get_by_role("button", name="length: long").click()
     assert "length: long ✕" in chips(page)
 
@@ -362,7 +327,7 @@ def test_hostile_strings_are_text_in_every_slot(page: Any) -> None:
     handlers = "[...document.querySelectorAll('#out *')].flatMap((each) => each.getAttributeNames()).filter((name) => /^on|^src|^href/.test(name))"
 
     def drawn(text: str) -> str:
-        show(page, everywhere(text), on_row=lambda row: None)
+        show(page, everywhere(text))
         page.locator(".ftn-rows tbody tr").first.click()
         page.evaluate("for (const each of document.querySelectorAll('details')) each.open = true; for (const each of document.querySelectorAll('[hidden]')) each.hidden = false")
         page.locator(".ftn-chips button").first.evaluate("node => node.click()")
@@ -378,7 +343,7 @@ def test_hostile_strings_are_text_in_every_slot(page: Any) -> None:
         assert words.count(seen) >= 20, text
         assert not set("\x1b\u202e\x00\u200b\x9b\r") & set(words)
     page.get_by_role("searchbox").fill(HOSTILE[8])
-    settle(page)
+    wait_until_searched(page)
     assert page.evaluate("window.__pwned") is None and page.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
 
@@ -409,7 +374,7 @@ def test_the_page_filters_without_a_network_and_reads_without_a_script(browser: 
             page.get_by_role("button", name="Tuned wrong 19").click()
             assert count(page) == "19 of 180 rows · tuned right in 0 %"
             page.locator(".ftn-rows tbody tr").first.click()
-            assert page.locator(".ftn-pane").is_visible() and page.get_by_role("button", name="Look at row").count() == 0
+            assert page.locator(".ftn-pane").is_visible()
             page.emulate_media(media="print")
             assert page.locator("#ftn-static").is_visible() and not page.locator(".ftn-dashboard").is_visible()
             page.emulate_media(media="screen")

@@ -6,28 +6,25 @@ import json
 import os
 import re
 import sys
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import nbformat
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 sys.path.insert(0, str(Path(__file__).parents[1] / "crash"))
 
 import runs
-from lab import CHROMIUM, Lab, write_notebook
+from lab import CHROMIUM, Lab, html_of, picture, run_cell, write_notebook
 
 from ft_notebook.notebook.evaluating import newest_evaluation
 from ft_notebook.store.runs import RunStore
 from ft_notebook.train import worker
 
 pytestmark = pytest.mark.skipif(not CHROMIUM, reason="needs Debian's chromium (apt-get install chromium)")
-playwright_api = pytest.importorskip("playwright.sync_api", reason="needs playwright (pip install playwright)")
+pytest.importorskip("playwright.sync_api", reason="needs playwright (pip install playwright)")
 
-IMAGES = Path(__file__).parents[2] / "build" / "images"
 RECIPE = """\
 model: {model}
 data: {{source: {data}, heldout: 0.5}}
@@ -36,12 +33,6 @@ train: {{max_steps: 20, batch_size: 4, learning_rate: 1e-2}}
 evaluate: {{at_end: false, samples: 0, bootstrap: 100}}
 """
 EVALUATE = "%%evaluate triage\nreport: {contenders: [base, few-shot], forgetting: false}\n"
-
-
-@pytest.fixture(scope="module")
-def playwright() -> Iterator[Any]:
-    with playwright_api.sync_playwright() as started:
-        yield started
 
 
 @pytest.fixture
@@ -62,28 +53,6 @@ def lab(own_store: Path, tiny_model: Path, tmp_path: Path) -> Iterator[Lab]:
         "review"])
     with Lab(folder, {"FT_NOTEBOOK_HOME": os.environ["FT_NOTEBOOK_HOME"]}) as started:
         yield started
-
-
-def run_cell(page: Any, number: int) -> Any:
-    cell = page.locator(f".jp-Notebook .jp-Cell >> nth={number}")
-    cell.locator(".cm-content").click()
-    page.keyboard.press("Control+Enter")
-    return cell.locator(".jp-Cell-outputWrapper")
-
-
-def end_sessions(lab: Lab) -> None:
-    """Shut every kernel down."""
-    api, token = f"http://127.0.0.1:{lab.port}/api/sessions", {"Authorization": f"token {lab.token}"}
-    with urllib.request.urlopen(urllib.request.Request(api, headers=token)) as reply:
-        sessions = json.load(reply)
-    assert sessions
-    for session in sessions:
-        urllib.request.urlopen(urllib.request.Request(f"{api}/{session['id']}", headers=token, method="DELETE")).close()
-
-
-def picture(page: Any, name: str) -> None:
-    IMAGES.mkdir(parents=True, exist_ok=True)
-    page.screenshot(path=str(IMAGES / f"{name}.png"))
 
 
 def test_a_user_reads_the_verdict_filters_opens_a_failure_and_judges_ten_pairs(lab: Lab, playwright: Any) -> None:
@@ -114,8 +83,8 @@ def test_a_user_reads_the_verdict_filters_opens_a_failure_and_judges_ten_pairs(l
     picture(page, "review-in-lab")
     review.locator(".ftn-stage").focus()
     for number in range(10):
+        review.locator(".ftn-heading", has_text=f"Pair {number + 1} of 10").wait_for()
         page.keyboard.press("1234"[number % 4])
-        page.wait_for_timeout(400)
     review.get_by_text(re.compile("win rate|10 of 10", re.IGNORECASE)).first.wait_for(timeout=20_000)
     said = list((RunStore().find("triage").path / "reviews").glob("*.jsonl"))
     assert len(said) == 1 and len(said[0].read_text().splitlines()) >= 10
@@ -128,17 +97,14 @@ def test_the_saved_notebook_holds_verdict_and_failures_without_a_kernel_in_the_d
     run_cell(page, 0)
     output = run_cell(page, 1)
     output.locator(".ftn-dashboard").get_by_role("region", name="Rows", exact=True).wait_for(timeout=240_000)
-    page.wait_for_timeout(1000)
-    assert not output.locator(".ftn-evaluated").is_visible()        # which the live view stands for
-    page.keyboard.press("Control+s")
-    page.wait_for_timeout(1500)
+    output.locator(".ftn-evaluated").wait_for(state="hidden")       # which the live view stands for
+    saved = lab.saved(page, "worth.ipynb", lambda found: "Hard inputs" in html_of(found.cells[1]))
     evaluated = newest_evaluation(RunStore().find("triage"))
     assert evaluated is not None
-    saved = nbformat.read(lab.folder / "worth.ipynb", 4)
-    html = "".join(str(part.get("data", {}).get("text/html", "")) for part in saved.cells[1].outputs)
-    assert "Hard inputs" in html and "<script>" not in html and "<img src=x" not in html
+    html = html_of(saved.cells[1])
+    assert "<script>" not in html and "<img src=x" not in html
     page.context.browser.close()
-    end_sessions(lab)
+    lab.end_kernels()
     lab.set_theme("JupyterLab Dark")
     page = lab.open(playwright, "worth.ipynb", height=1500)         # a new kernel knows nothing of the view
     card = page.locator(".ftn-evaluated")

@@ -6,6 +6,7 @@ import os
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,13 +17,13 @@ from lab import CHROMIUM, Lab, write_notebook
 from ft_notebook.store.runs import RunStore
 
 pytestmark = pytest.mark.skipif(not CHROMIUM, reason="needs Debian's chromium (apt-get install chromium)")
-playwright_api = pytest.importorskip("playwright.sync_api", reason="needs playwright (pip install playwright)")
+pytest.importorskip("playwright.sync_api", reason="needs playwright (pip install playwright)")
 
 MOST_S = 60.0
 POINTS = """() => (document.querySelector(".ftn-live path.ftn-raw")?.getAttribute("d")?.match(/[ML]/g) ?? []).length"""
 
 
-def test_a_curve_moves_within_a_minute_of_loading_the_extension(own_store: Path, tmp_path: Path,
+def test_a_curve_moves_within_a_minute_of_loading_the_extension(own_store: Path, tmp_path: Path, playwright: Any,
                                                                 monkeypatch: pytest.MonkeyPatch) -> None:
     from ft_notebook.models.embedded import embedded_model_folder, packaged_gguf
 
@@ -33,8 +34,7 @@ def test_a_curve_moves_within_a_minute_of_loading_the_extension(own_store: Path,
     folder = tmp_path / "work"
     folder.mkdir()
     write_notebook(folder / "triage.ipynb", ["%load_ext ft_notebook", '%%finetune triage\ndata: "sample:tickets"'])
-    with Lab(folder, {"FT_NOTEBOOK_HOME": os.environ["FT_NOTEBOOK_HOME"]}) as lab, \
-            playwright_api.sync_playwright() as playwright:
+    with Lab(folder, {"FT_NOTEBOOK_HOME": os.environ["FT_NOTEBOOK_HOME"]}) as lab:
         page = lab.open(playwright, "triage.ipynb")
         page.click(".jp-Notebook .jp-Cell >> nth=0")
         started = time.monotonic()

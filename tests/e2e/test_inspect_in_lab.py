@@ -8,26 +8,23 @@ import os
 import random
 import re
 import sys
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import nbformat
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from lab import CHROMIUM, Lab, write_notebook
+from lab import CHROMIUM, Lab, html_of, picture, run_cell, write_notebook
 
 from ft_notebook.data.versions.versions import read_version
 from ft_notebook.store.datasets import DatasetStore
 from ft_notebook.store.runs import RunStore
 
 pytestmark = pytest.mark.skipif(not CHROMIUM, reason="needs Debian's chromium (apt-get install chromium)")
-playwright_api = pytest.importorskip("playwright.sync_api", reason="needs playwright (pip install playwright)")
+pytest.importorskip("playwright.sync_api", reason="needs playwright (pip install playwright)")
 
-IMAGES = Path(__file__).parents[2] / "build" / "images"
 RECIPE = """\
 %%finetune triage --wait
 model: {model}
@@ -60,12 +57,6 @@ def wait_until_checked(view: Any) -> None:
     view.locator(".ftn-work").wait_for(state="hidden", timeout=300_000)
 
 
-@pytest.fixture(scope="module")
-def playwright() -> Iterator[Any]:
-    with playwright_api.sync_playwright() as started:
-        yield started
-
-
 @pytest.fixture
 def lab(own_store: Path, tiny_model: Path, tmp_path: Path) -> Iterator[Lab]:
     folder = tmp_path / "work"
@@ -80,28 +71,6 @@ def lab(own_store: Path, tiny_model: Path, tmp_path: Path) -> Iterator[Lab]:
         RECIPE.format(model=tiny_model)])
     with Lab(folder, {"FT_NOTEBOOK_HOME": os.environ["FT_NOTEBOOK_HOME"]}) as started:
         yield started
-
-
-def run_cell(page: Any, number: int) -> Any:
-    cell = page.locator(f".jp-Notebook .jp-Cell >> nth={number}")
-    cell.locator(".cm-content").click()
-    page.keyboard.press("Control+Enter")
-    return cell.locator(".jp-Cell-outputWrapper")
-
-
-def end_sessions(lab: Lab) -> None:
-    """Shut every kernel down."""
-    api, token = f"http://127.0.0.1:{lab.port}/api/sessions", {"Authorization": f"token {lab.token}"}
-    with urllib.request.urlopen(urllib.request.Request(api, headers=token)) as reply:
-        sessions = json.load(reply)
-    assert sessions
-    for session in sessions:
-        urllib.request.urlopen(urllib.request.Request(f"{api}/{session['id']}", headers=token, method="DELETE")).close()
-
-
-def picture(page: Any, name: str) -> None:
-    IMAGES.mkdir(parents=True, exist_ok=True)
-    page.screenshot(path=str(IMAGES / f"{name}.png"))
 
 
 def test_a_user_looks_filters_edits_mends_and_trains_on_what_comes_of_it(lab: Lab, playwright: Any) -> None:
@@ -156,16 +125,13 @@ def test_the_saved_notebook_is_read_without_a_kernel_in_the_dark(lab: Lab, playw
     output = run_cell(page, 1)
     output.locator(".ftn-inspect").get_by_role("grid").wait_for(timeout=180_000)
     wait_until_checked(output.locator(".ftn-inspect"))
-    page.wait_for_timeout(1000)
-    assert not output.locator(".ftn-inspected").is_visible()        # which the live view stands for
-    page.keyboard.press("Control+s")
-    page.wait_for_timeout(1500)
-    saved = nbformat.read(lab.folder / "look.ipynb", 4)
-    html = "".join(str(part["data"].get("text/html", "")) for part in saved.cells[1].outputs)
+    output.locator(".ftn-inspected").wait_for(state="hidden")       # which the live view stands for
+    saved = lab.saved(page, "look.ipynb", lambda found: "still at work" not in html_of(found.cells[1]))
+    html = html_of(saved.cells[1])
     assert "Ticket 3 on the login page" in html and "<script>" not in html
-    assert "2 rows repeat an earlier one" in html and "still at work" not in html and "tokens a row" in html
+    assert "2 rows repeat an earlier one" in html and "tokens a row" in html
     page.context.browser.close()
-    end_sessions(lab)
+    lab.end_kernels()
     lab.set_theme("JupyterLab Dark")
     page = lab.open(playwright, "look.ipynb", height=1300)          # a new kernel knows nothing of the view
     card = page.locator(".ftn-inspected")
@@ -198,10 +164,7 @@ def test_the_table_is_there_before_the_findings_and_stop_keeps_what_was_found(la
     said = run_cell(page, 2).get_by_text(re.compile(r"^\d+ \["))
     said.wait_for(timeout=20_000)
     assert "Stopped after" in said.inner_text(), "what asks for findings does not start the work anew"
-    page.keyboard.press("Control+s")
-    page.wait_for_timeout(1500)
-    saved = nbformat.read(lab.folder / "many.ipynb", 4)
-    html = "".join(str(part["data"].get("text/html", "")) for part in saved.cells[1].outputs)
-    assert "3 rows repeat an earlier one" in html and "Stopped after" in html
+    saved = lab.saved(page, "many.ipynb", lambda found: "Stopped after" in html_of(found.cells[1]))
+    assert "3 rows repeat an earlier one" in html_of(saved.cells[1])
     work.get_by_role("button", name="Go on").click()
     work.get_by_role("button", name="Stop").wait_for(timeout=10_000)

@@ -5,19 +5,17 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
-import nbformat
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from lab import CHROMIUM, Lab, write_notebook
+from lab import CHROMIUM, Lab, html_of, picture, write_notebook
 
 pytestmark = pytest.mark.skipif(not CHROMIUM, reason="needs Debian's chromium (apt-get install chromium)")
-playwright_api = pytest.importorskip("playwright.sync_api", reason="needs playwright (pip install playwright)")
+pytest.importorskip("playwright.sync_api", reason="needs playwright (pip install playwright)")
 
 RECIPE = """\
 model: {model}
@@ -39,13 +37,12 @@ LOOKS = """() => {
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
-def test_a_run_in_jupyterlab_shows_moves_ends_and_stays_readable(theme: str, tiny_model: Path, tmp_path: Path) -> None:
+def test_a_run_in_jupyterlab_shows_moves_ends_and_stays_readable(theme: str, tiny_model: Path, tmp_path: Path, playwright: Any) -> None:
     folder = tmp_path / "work"
     folder.mkdir()
     recipe = RECIPE.format(model=tiny_model, steps=12)
     write_notebook(folder / "triage.ipynb", ["%load_ext ft_notebook", f"%%finetune triage\n{recipe}", "6 * 7", "%runs"])
-    with Lab(folder, {"FT_NOTEBOOK_HOME": os.environ["FT_NOTEBOOK_HOME"]}) as lab, \
-            playwright_api.sync_playwright() as playwright:
+    with Lab(folder, {"FT_NOTEBOOK_HOME": os.environ["FT_NOTEBOOK_HOME"]}) as lab:
         lab.set_theme(f"JupyterLab {theme.title()}")
         page = lab.open(playwright, "triage.ipynb")
         page.click(".jp-Notebook .jp-Cell >> nth=0")
@@ -59,35 +56,23 @@ def test_a_run_in_jupyterlab_shows_moves_ends_and_stays_readable(theme: str, tin
         assert 0 < looks["width"] <= 1280
         # JupyterLab's look of tables in outputs is not ours.
         assert looks["rows"] == ["rgba(0, 0, 0, 0)"] and looks["layouts"] == ["auto"] and looks["lines"] == ["none"]
-        images = Path(__file__).parents[2] / "build" / "images"
-        images.mkdir(parents=True, exist_ok=True)
-        page.screenshot(path=str(images / f"lab-{theme}.png"))
-        save_with(page, folder / "triage.ipynb", text="held-out examples")
+        picture(page, f"lab-{theme}")
+        saved = lab.saved(page, "triage.ipynb", lambda found: "held-out examples" in html_of(found.cells[1]))
         lab.load(page, "triage.ipynb")
         assert "held-out examples" in page.locator(".jp-Cell >> nth=1").inner_text()
         assert_reads_as_a_page(page, folder / "triage.ipynb")
         with Lab(folder, {"FT_NOTEBOOK_HOME": str(tmp_path / "elsewhere")}, has_kernels=False) as other:
             assert_reads_without_a_kernel(other, page)
         page.context.browser.close()
-    saved = nbformat.read(folder / "triage.ipynb", 4)
     output = saved.cells[1].outputs[-1]
     assert "held-out examples" in output["data"]["text/html"]
     assert output["data"]["text/plain"].startswith("triage: finished")
     assert (folder / "triage.ipynb").stat().st_size < 300_000
 
 
-def save_with(page: Any, path: Path, *, text: str) -> None:
-    """Save the notebook until the file holds this text: the view is ahead of the output that the kernel leaves."""
-    until = time.monotonic() + 60
-    while not any(text in output.get("data", {}).get("text/html", "") for output in nbformat.read(path, 4).cells[1].outputs):
-        assert time.monotonic() < until, f"no output with {text!r} was saved"
-        page.keyboard.press("Control+s")
-        page.wait_for_timeout(1500)
-
-
 def assert_reads_without_a_kernel(lab: Lab, page: Any) -> None:
     """On a server that has neither a kernel nor the run."""
-    page.goto(f"http://127.0.0.1:{lab.port}/lab/tree/triage.ipynb?token={lab.token}&reset")
+    lab.go(page, "triage.ipynb")
     card = page.locator(".jp-Cell >> nth=1").locator(".ftn")
     card.get_by_text("finished", exact=True).wait_for(timeout=60_000)
     assert "held-out examples" in card.inner_text()

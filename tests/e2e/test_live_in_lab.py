@@ -10,18 +10,17 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import nbformat
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from lab import CHROMIUM, Lab, write_notebook
+from lab import CHROMIUM, Lab, run_cell, save, write_notebook
 
 from ft_notebook.events import CheckpointEvent, StateEvent, StepEvent
 from ft_notebook.store.runs import RunFolder, RunStore
 
 pytestmark = pytest.mark.skipif(not CHROMIUM, reason="needs Debian's chromium (apt-get install chromium)")
-playwright_api = pytest.importorskip("playwright.sync_api", reason="needs playwright (pip install playwright)")
+pytest.importorskip("playwright.sync_api", reason="needs playwright (pip install playwright)")
 
 TIMES = 20 if os.environ.get("FT_SOAK") else 3
 # Steps of some tenths of a second, so that a test sees single ones.
@@ -52,8 +51,7 @@ class Desk:
 
     def run_cells(self, *numbers: int) -> None:
         for number in numbers:
-            self.page.locator(f".jp-Notebook .jp-Cell >> nth={number}").locator(".cm-content").click()
-            self.page.keyboard.press("Control+Enter")
+            run_cell(self.page, number)
 
     @property
     def output(self) -> Any:
@@ -70,6 +68,13 @@ class Desk:
     def press(self, name: str) -> None:
         """By keyboard, as one who has no mouse."""
         self.view.get_by_role("button", name=name, exact=True).press("Enter")
+
+    def ask(self, name: str) -> float:
+        """Press, and give the time at which the server had taken the request."""
+        with self.page.expect_response(lambda reply: reply.request.method == "POST" and "/ft-notebook/api/" in reply.url) as found:
+            self.press(name)
+        timing = found.value.request.timing         # in milliseconds, from its start
+        return float(timing["startTime"] + timing["responseStart"]) / 1000
 
     @property
     def points(self) -> int:
@@ -98,12 +103,6 @@ class Desk:
         self.page.locator(".jp-Dialog").wait_for(state="detached")
 
 
-@pytest.fixture(scope="module")
-def playwright() -> Iterator[Any]:
-    with playwright_api.sync_playwright() as started:
-        yield started
-
-
 @pytest.fixture
 def desk_with(own_store: Path, tiny_model: Path, tmp_path: Path, playwright: Any) -> Iterator[Callable[..., Desk]]:
     labs: list[Lab] = []
@@ -129,10 +128,7 @@ def desk_with(own_store: Path, tiny_model: Path, tmp_path: Path, playwright: Any
 
 def saved_text(desk: Desk) -> str:
     """What the run's output says as text in the notebook's file."""
-    desk.page.keyboard.press("Control+s")
-    desk.page.wait_for_timeout(1000)
-    saved = nbformat.read(desk.lab.folder / "triage.ipynb", 4)
-    return str(saved.cells[1].outputs[-1]["data"]["text/plain"])
+    return str(desk.lab.saved(desk.page, "triage.ipynb").cells[1].outputs[-1]["data"]["text/plain"])
 
 
 def run_of() -> RunFolder:
@@ -144,10 +140,10 @@ def steps_of(run: RunFolder) -> list[int]:
 
 
 def steps_after(run: RunFolder, moment: float, state: str) -> int:
-    """How many steps were done between a moment and the state that follows it."""
-    events = [event for event in run.events() if event.time >= moment]
-    reached = next(index for index, event in enumerate(events) if isinstance(event, StateEvent) and event.state == state)
-    return sum(isinstance(event, StepEvent) for event in events[:reached])
+    """How many steps were done between a moment and the state that the run is in now."""
+    events = list(run.events())
+    reached = max(event.time for event in events if isinstance(event, StateEvent) and event.state == state)
+    return sum(isinstance(event, StepEvent) and moment <= event.time <= reached for event in events)
 
 
 @pytest.mark.parametrize("busy_cell", [SLEEPS, BURNS], ids=["sleeps", "burns"])
@@ -162,20 +158,18 @@ def test_pause_resume_and_stop_work_by_keyboard_while_another_cell_runs(desk_wit
     wait_for(lambda: desk.is_kernel_busy)
     before = desk.points
     wait_for(lambda: desk.points > before)              # the curve moves although the kernel is busy
-    pressed = time.time()
-    desk.press("Pause")
+    asked = desk.ask("Pause")
     desk.await_state("paused")
-    assert steps_after(run, pressed, "paused") <= 2     # the one at hand, and one if the request came in its last moment
+    assert steps_after(run, asked, "paused") <= 2     # the one at hand, and one if the request came in its last moment
     paused_at = len(steps_of(run))
     time.sleep(1)
     assert len(steps_of(run)) == paused_at
     desk.press("Resume")
     desk.await_state("training")
     wait_for(lambda: len(steps_of(run)) > paused_at)
-    pressed = time.time()
-    desk.press("Stop and keep")
+    asked = desk.ask("Stop and keep")
     desk.await_state("stopped")
-    assert steps_after(run, pressed, "stopped") <= 2
+    assert steps_after(run, asked, "stopped") <= 2
     checkpoint = [event for event in run.events() if isinstance(event, CheckpointEvent)][-1]
     assert checkpoint.step == steps_of(run)[-1] and checkpoint.reason == "stop"
     assert desk.is_kernel_busy
@@ -198,9 +192,8 @@ def test_the_view_comes_back_whole_after_reloads_and_kernel_restarts(desk_with: 
     desk.run_cells(0, 1)
     desk.await_state("training")
     run = run_of()
-    desk.page.keyboard.press("Control+s")
+    save(desk.page)
     for _ in range(TIMES):
-        desk.page.wait_for_timeout(1000)
         desk.lab.load(desk.page, "triage.ipynb")
         desk.await_state("training")
         at = len(steps_of(run))
@@ -212,8 +205,7 @@ def test_the_view_comes_back_whole_after_reloads_and_kernel_restarts(desk_with: 
         wait_for(lambda at=at: len(steps_of(run)) > at + 1)         # the view goes on without its kernel
         desk.assert_whole(run)
         if number % 2:                                              # and a page may be loaded anew in between
-            desk.page.keyboard.press("Control+s")
-            desk.page.wait_for_timeout(1000)
+            save(desk.page)
             desk.lab.load(desk.page, "triage.ipynb")
             desk.await_state("training")
             desk.assert_whole(run)
@@ -222,8 +214,7 @@ def test_the_view_comes_back_whole_after_reloads_and_kernel_restarts(desk_with: 
         desk.await_state("training")
         desk.assert_whole(run)
     assert len(RunStore().list()) == 1
-    desk.page.keyboard.press("Control+s")
-    desk.page.wait_for_timeout(1000)
+    save(desk.page)
     desk.lab.load(desk.page, "triage.ipynb")
     desk.await_state("training")
     desk.press("Stop and keep")
@@ -238,8 +229,7 @@ def test_two_tabs_show_the_same_run(desk_with: Callable[..., Desk]) -> None:
     desk = desk_with(cells=("6 * 7",))
     desk.run_cells(0, 1)
     desk.await_state("training")
-    desk.page.keyboard.press("Control+s")
-    desk.page.wait_for_timeout(1000)
+    save(desk.page)
     other = Desk(desk.lab, desk.page.context.browser.new_page())
     desk.lab.load(other.page, "triage.ipynb")
     other.await_state("training")
@@ -259,8 +249,7 @@ def test_without_our_package_in_the_server_the_kernel_feeds_a_widget(desk_with: 
     run = run_of()
     wait_for(lambda: desk.points >= 3)
     for _ in range(2):
-        desk.page.keyboard.press("Control+s")
-        desk.page.wait_for_timeout(1000)
+        save(desk.page)
         desk.lab.load(desk.page, "triage.ipynb")
         desk.await_state("training")
         desk.assert_whole(run)
@@ -268,7 +257,7 @@ def test_without_our_package_in_the_server_the_kernel_feeds_a_widget(desk_with: 
     wait_for(lambda: desk.is_kernel_busy)
     desk.press("Pause")
     desk.view.get_by_text(re.compile("busy")).first.wait_for(timeout=10_000)     # says that it has to wait
-    desk.await_state("paused")
+    desk.await_state("paused", timeout_s=120)
     desk.press("Stop and keep")
     desk.await_state("stopped")
     desk.page.context.browser.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,10 +20,10 @@ from ft_notebook.views.run_view import RunView
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from lab import CHROMIUM, Lab
+from lab import CHROMIUM, Lab, launch
 
 pytestmark = pytest.mark.skipif(not CHROMIUM, reason="needs Debian's chromium (apt-get install chromium)")
-playwright_api = pytest.importorskip("playwright.sync_api", reason="needs playwright (pip install playwright)")
+pytest.importorskip("playwright.sync_api", reason="needs playwright (pip install playwright)")
 
 WIDGET_MIME = "application/vnd.jupyter.widget-view+json"
 SCRIPT = "<img src=x onerror='window.hacked=1'><script>window.hacked=1</script>"
@@ -59,7 +60,7 @@ def state_of(folder: RunFolder, **changes: object) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+def page(tmp_path_factory: pytest.TempPathFactory, playwright: Any) -> Iterator[Any]:
     """One notebook for all tests, nobody has said that it is trusted; `page.runs` are the runs on the server."""
     folder = tmp_path_factory.mktemp("renderer") / "work"
     folder.mkdir()
@@ -76,15 +77,14 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
         nbformat.v4.new_code_cell(f"# {index}", outputs=[cell]) for index, cell in enumerate(cells)])
     notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3", "language": "python"}
     nbformat.write(notebook, folder / "saved.ipynb")
-    with Lab(folder, {"FT_NOTEBOOK_HOME": str(store.root)}) as lab, playwright_api.sync_playwright() as playwright, \
-            run.worker_lock(), quiet.worker_lock():
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-dev-shm-usage"])
+    with Lab(folder, {"FT_NOTEBOOK_HOME": str(store.root)}) as lab, run.worker_lock(), quiet.worker_lock():
+        browser = launch(playwright)
         page = browser.new_page(viewport={"width": 1280, "height": 6000})
         page.asked = []
         page.on("request", lambda request: page.asked.append((request.method, request.url)))
         page.errors = []
         page.on("pageerror", lambda error: page.errors.append(str(error)))
-        page.goto(f"http://127.0.0.1:{lab.port}/lab/tree/saved.ipynb?token={lab.token}&reset")
+        lab.go(page, "saved.ipynb")
         page.wait_for_selector(".jp-Notebook .jp-Cell .ftn", timeout=60_000)
         page.run, page.quiet = run, quiet
         yield page
@@ -113,6 +113,11 @@ def cell(page: Any, index: int) -> Any:
 def named(where: Any, name: str) -> Any:
     """The view of the run of that name, as assistive technology finds it."""
     return where.get_by_role("group", name=f"Training run {name}", exact=True)
+
+
+def asked(page: Any) -> set[str]:
+    """What the page has asked of our own API."""
+    return {url.split("?")[0].rsplit("/ft-notebook/", 1)[1] for _, url in page.asked if "/ft-notebook/api/" in url}
 
 
 def test_the_run_is_drawn_from_the_server_and_goes_on_without_a_kernel(page: Any) -> None:
@@ -146,7 +151,11 @@ def test_no_output_says_that_a_model_was_not_found(page: Any) -> None:
 
 def test_whatever_a_strangers_notebook_holds_becomes_text_and_asks_for_nothing_else(page: Any) -> None:
     count = page.locator(".jp-Notebook .jp-CodeCell").count()
-    page.wait_for_timeout(2000)
+    expected = {f"api/runs/{run_id}/live" for run_id in (page.run.id, page.quiet.id, LOST, "x", "y")}
+    until = time.monotonic() + 30
+    while not expected <= asked(page) and time.monotonic() < until:
+        page.wait_for_timeout(100)
+    page.wait_for_timeout(1000)         # in which nothing else may be asked
     for index in range(2, count):
         view = cell(page, index)
         view.wait_for()
@@ -154,9 +163,7 @@ def test_whatever_a_strangers_notebook_holds_becomes_text_and_asks_for_nothing_e
         assert view.inner_text().strip(), index
     assert page.evaluate("globalThis.hacked") is None
     assert page.errors == []
-    asked = {url.split("?")[0].rsplit("/ft-notebook/", 1)[1] for method, url in page.asked
-             if "/ft-notebook/api/" in url}
-    assert asked == {f"api/runs/{run_id}/live" for run_id in (page.run.id, page.quiet.id, LOST, "x", "y")}
+    assert asked(page) == expected
     assert not [url for method, url in page.asked if method != "GET" and "ft-notebook" in url]
     assert not [url for _, url in page.asked if "api/kernels" in url and ".." in url]
 

@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import nbformat
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from lab import CHROMIUM, Lab, write_notebook
+from lab import CHROMIUM, Lab, picture, run_cell, write_notebook
 
 pytestmark = pytest.mark.skipif(not CHROMIUM, reason="needs Debian's chromium (apt-get install chromium)")
-playwright_api = pytest.importorskip("playwright.sync_api", reason="needs playwright (pip install playwright)")
+pytest.importorskip("playwright.sync_api", reason="needs playwright (pip install playwright)")
 
 TESTS = Path(__file__).parents[1]
-IMAGES = TESTS.parent / "build" / "images"
 PAIRS = """\
 import sys
 sys.path.insert(0, {tests!r})
@@ -31,12 +27,6 @@ review = review_pairs(answered([(f"question {{at}}", f"tuned says {{at}}", f"oth
 review"""
 
 
-@pytest.fixture(scope="module")
-def playwright() -> Iterator[Any]:
-    with playwright_api.sync_playwright() as started:
-        yield started
-
-
 @pytest.fixture
 def lab(own_store: Path, tmp_path: Path) -> Iterator[Lab]:
     folder = tmp_path / "work"
@@ -44,23 +34,6 @@ def lab(own_store: Path, tmp_path: Path) -> Iterator[Lab]:
     write_notebook(folder / "review.ipynb", [PAIRS.format(tests=str(TESTS)), "review.save().label"])
     with Lab(folder, {"FT_NOTEBOOK_HOME": os.environ["FT_NOTEBOOK_HOME"]}) as started:
         yield started
-
-
-def run_cell(page: Any, number: int) -> Any:
-    cell = page.locator(f".jp-Notebook .jp-Cell >> nth={number}")
-    cell.locator(".cm-content").click()
-    page.keyboard.press("Control+Enter")
-    return cell.locator(".jp-Cell-outputWrapper")
-
-
-def end_sessions(lab: Lab) -> None:
-    """Shut every kernel down."""
-    api, token = f"http://127.0.0.1:{lab.port}/api/sessions", {"Authorization": f"token {lab.token}"}
-    with urllib.request.urlopen(urllib.request.Request(api, headers=token)) as reply:
-        sessions = json.load(reply)
-    assert sessions
-    for session in sessions:
-        urllib.request.urlopen(urllib.request.Request(f"{api}/{session['id']}", headers=token, method="DELETE")).close()
 
 
 def test_ten_pairs_are_judged_saved_and_read_again_without_a_kernel(lab: Lab, playwright: Any) -> None:
@@ -80,20 +53,16 @@ def test_ten_pairs_are_judged_saved_and_read_again_without_a_kernel(lab: Lab, pl
             page.keyboard.press("Enter")
         page.keyboard.press("3" if at == 5 else "1" if left.startswith("tuned") else "2")
     view.get_by_text("You have judged all 10 pairs.").wait_for()
-    IMAGES.mkdir(parents=True, exist_ok=True)
-    page.screenshot(path=str(IMAGES / "review-in-lab-judged.png"))
+    picture(page, "review-in-lab-judged")
     assert page.locator(".jp-Notebook .jp-CodeCell").count() == 2, "no key of the review reached the notebook"
     run_cell(page, 1).get_by_text("triage-preferences@v1").wait_for()
-    page.keyboard.press("Control+s")
-    path = lab.folder / "review.ipynb"
-    page.wait_for_function("!document.querySelector('.jp-mod-dirty')")
-    kept = nbformat.read(path, 4).cells[0].outputs[0]["data"]["text/html"]
+    kept = lab.saved(page, "review.ipynb").cells[0].outputs[0]["data"]["text/html"]
     for words in ("10 of 10 pairs judged", "rosa", "Reviewers prefer tuned: triage to base, 5 examples", "dd 1 m (rosa)", "10 pairs that were judged"):
         assert words in kept, words
 
-    end_sessions(lab)
+    lab.end_kernels()
     page.goto("about:blank")
-    page.goto(f"http://127.0.0.1:{lab.port}/lab/tree/review.ipynb?token={lab.token}&reset")
+    lab.go(page, "review.ipynb")
     page.get_by_text("Reviewers prefer tuned: triage").wait_for(timeout=60_000)
-    page.screenshot(path=str(IMAGES / "review-in-lab-saved.png"))
+    picture(page, "review-in-lab-saved")
     page.context.browser.close()

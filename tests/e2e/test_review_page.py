@@ -16,9 +16,9 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from answered import answered
 from hostile import HOSTILE
-from lab import _FLAGS, CHROMIUM
-from live_page import ROOT, THEMES
+from lab import CHROMIUM
 from review_page import Kernel, load
+from view_page import MARKUP, THEMES, barriers, faults, picture, resize, watched
 
 from ft_notebook.data.browse.browse import Browser
 from ft_notebook.data.checks.finding import Finding
@@ -29,12 +29,12 @@ from ft_notebook.notebook.render import page as whole_page
 from ft_notebook.notebook.review.card import static_html
 from ft_notebook.notebook.review.review import RowReview
 from ft_notebook.notebook.review.reviewing import PairReview, review_pairs
+from ft_notebook.notebook.review.view import SCRIPTS
 from ft_notebook.views.text import visible
 
 pytestmark = pytest.mark.skipif(not CHROMIUM, reason="needs Debian's chromium (apt-get install chromium)")
-playwright_api = pytest.importorskip("playwright.sync_api", reason="needs playwright (pip install playwright)")
+pytest.importorskip("playwright.sync_api", reason="needs playwright (pip install playwright)")
 
-IMAGES = ROOT / "build" / "images"
 RUBRIC = """Which answer would you send to the customer?
 Right category and priority first; then tone. An answer that invents an order number is bad, however kind."""
 TICKETS = [
@@ -46,38 +46,15 @@ TICKETS = [
 ]
 FINDINGS = [Finding("labels", "harms", "5 labels look wrong", "Neighbours disagree. Relabel them.", rows=(2, 3)),
             Finding("test-overlap", "blocks", "1 row in both splits", "The score would flatter. Drop it.", rows=(3,))]
-FAULTS = """() => {
-  const found = [], seen = [...document.querySelectorAll(".ftn-review *")].filter((e) => e.checkVisibility());
-  const parts = seen.filter((e) => e.matches(".ftn-top > *, .ftn-text, section > p, .ftn-choices > *, .ftn-tools > *, .ftn-heading, .ftn-question, .ftn-noted, .ftn-note, li, dt, dd"));
-  const boxes = parts.map((e) => [e, e.getBoundingClientRect()]).filter(([e]) => e.textContent);
-  boxes.forEach(([a, one], at) => boxes.slice(at + 1).forEach(([b, two]) => {
-    const meets = Math.min(one.right, two.right) - Math.max(one.left, two.left) > 1 && Math.min(one.bottom, two.bottom) - Math.max(one.top, two.top) > 1;
-    if (meets && !a.contains(b) && !b.contains(a)) found.push(`overlap: ${a.className} ${a.textContent.slice(0, 40)} | ${b.className} ${b.textContent.slice(0, 40)}`);
-  }));
-  if (document.documentElement.scrollWidth > innerWidth) found.push(`page is ${document.documentElement.scrollWidth} wide`);
-  return found;
-}"""
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with playwright_api.sync_playwright() as playwright:
-        running = playwright.chromium.launch(executable_path=CHROMIUM, args=list(_FLAGS))
-        yield running
-        running.close()
+FAULTS = faults(".ftn-review", ".ftn-top > *, .ftn-text, section > p, .ftn-choices > *, .ftn-tools > *, .ftn-heading, .ftn-question, .ftn-noted, "
+                ".ftn-note, li, dt, dd")
 
 
 @pytest.fixture
 def page(browser: Any) -> Iterator[Any]:
-    opened = browser.new_page(viewport={"width": 1004, "height": 800}, reduced_motion="reduce")
-    problems: list[str] = []
-    opened.on("pageerror", lambda problem: problems.append(str(problem)))
-    opened.on("dialog", lambda dialog: (problems.append(f"dialog: {dialog.message}"), dialog.dismiss()))
-    load(opened)
-    yield opened
-    assert opened.evaluate("window.__pwned") is None
-    opened.close()
-    assert problems == []
+    with watched(browser) as opened:
+        load(opened)
+        yield opened
 
 
 @pytest.fixture
@@ -122,15 +99,13 @@ def text(page: Any, label: str) -> str:
 
 
 def keep(page: Any, name: str) -> None:
-    IMAGES.mkdir(parents=True, exist_ok=True)
-    page.mouse.move(0, 0)
-    page.locator(".ftn-review").screenshot(path=IMAGES / f"{name}.png", animations="disabled")
+    picture(page, name, of=".ftn-review")
 
 
 def test_the_script_never_turns_text_into_markup() -> None:
-    code = asset("review/review.js")
+    code = asset(*SCRIPTS)
     assert len(code.encode()) < 20_000
-    assert not re.search(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\b|new Function|DOMParser|https?://", code)
+    assert not MARKUP.search(code)
 
 
 def test_colours_come_from_the_page_where_it_has_them() -> None:
@@ -150,7 +125,7 @@ def test_ten_blind_pairs_are_judged_by_keys_alone_and_what_is_seen_names_nobody(
         assert not re.search(r"few-shot|5 examples|zero-shot|tuned", shown, re.IGNORECASE)
         good = re.search("priority( \\(\\d+\\))?$", text(page, "Left").split("\n")[0]) is not None
         press(page, {3: "3", 7: "4"}.get(at, "1" if good else "2"))
-    assert page.evaluate("outer.filter((key) => key !== 'Control' && key !== 'Enter' && key !== 'Tab')") == [], "no key reaches the notebook"
+    assert page.evaluate("heard.filter((key) => key !== 'Control' && key !== 'Enter' && key !== 'Tab')") == [], "no key reaches the notebook"
     states = page.evaluate("model.states")
     assert len(states) == 12 and not [state for state in states[:-1] if re.search(r"few-shot|5 examples|tuned: ", state)]
     words = page.locator(".ftn-review").inner_text()
@@ -166,7 +141,6 @@ def test_ten_blind_pairs_are_judged_by_keys_alone_and_what_is_seen_names_nobody(
 
 @pytest.mark.parametrize("theme", THEMES)
 def test_each_state_is_readable_at_each_width_and_has_no_serious_barrier(theme: str, page: Any, kernel: Kernel) -> None:
-    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="needs axe-playwright-python")
     load(page, theme)
 
     def pair() -> None:
@@ -201,19 +175,15 @@ def test_each_state_is_readable_at_each_width_and_has_no_serious_barrier(theme: 
     for name, make in states.items():
         make()
         for width in (2008, 1004, 480):
-            page.set_viewport_size({"width": width, "height": 800})
-            page.wait_for_timeout(100)
+            resize(page, width, 800)
             assert page.evaluate(FAULTS) == [], (name, width)
             if width == 480 and name == "pair" and theme == "light":
                 keep(page, "review-pair-narrow")
                 left, right = (page.get_by_role("region", name=side, exact=True).bounding_box() for side in ("Left", "Right"))
                 assert right["y"] > left["y"] + left["height"], "one below the other"
-        page.set_viewport_size({"width": 1004, "height": 800})
-        page.wait_for_timeout(100)
+        resize(page, 1004, 800)
         keep(page, f"review-{name}-{theme}")
-        violations = axe.Axe().run(page).response["violations"]
-        assert [(found["id"], found["nodes"][0]["html"], found["nodes"][0]["failureSummary"]) for found in violations
-                if found["impact"] in {"serious", "critical"}] == [], name
+        assert barriers(page) == [], name
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
@@ -227,8 +197,7 @@ def test_card_that_stays_is_readable_without_a_script(theme: str, page: Any) -> 
     page.set_content(whole_page(static_html(review), title="review"))
     page.evaluate("theme => { document.body.dataset.jpThemeLight = theme === 'light'; document.body.style.background = theme === 'light' ? '#fff' : '#111'; }", theme)
     page.evaluate("document.querySelector('details').open = true")
-    IMAGES.mkdir(parents=True, exist_ok=True)
-    page.locator(".ftn").screenshot(path=IMAGES / f"review-card-{theme}.png")
+    picture(page, f"review-card-{theme}", of=".ftn")
     words = page.locator(".ftn").inner_text()
     assert "10 of 10 pairs judged" in words and "ben and rosa agree on" in words and "win rate" in words
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")

@@ -21,8 +21,8 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 import told_runs
 from hostile import HOSTILE
-from lab import _FLAGS, CHROMIUM
-from live_page import LAB_THEMES, THEMES
+from lab import CHROMIUM
+from view_page import THEMES, barriers, document, faults, watched
 
 from ft_notebook.notebook.bundle import final_bundle
 from ft_notebook.notebook.cards import run_card, runs_card
@@ -34,28 +34,17 @@ from ft_notebook.recipe.schema import Recipe
 from ft_notebook.views.text import visible
 
 pytestmark = pytest.mark.skipif(not CHROMIUM, reason="needs Debian's chromium (apt-get install chromium)")
-playwright_api = pytest.importorskip("playwright.sync_api", reason="needs playwright (pip install playwright)")
+pytest.importorskip("playwright.sync_api", reason="needs playwright (pip install playwright)")
 
 IMAGES = Path(__file__).parents[2] / "docs" / "images"
 NOW = told_runs.START + 600
 RECIPE = Recipe(data={"source": "tickets"})
 WIDTHS = {"50 %": 2008, "100 %": 1004, "200 %": 502}
-FAULTS = """() => {
-  const found = [], seen = [...document.querySelectorAll(".ftn *")].filter((e) => e.checkVisibility());
+FAULTS = faults(".ftn", "td, th, p, summary, img, .ftn-head > *", such="true", more="""
   for (const e of seen) {
-    if (e.clientWidth && e.scrollWidth > e.clientWidth + 1 && !e.matches(".ftn-scroll")) found.push(`clipped: ${e.localName} ${e.textContent}`);
+    if (e.clientWidth && e.scrollWidth > e.clientWidth + 1 && !e.matches(".ftn-scroll")) found.push(`clipped: ${named(e)}`);
     if (e.localName === "img" && !e.naturalWidth) found.push("an image that does not load");
-  }
-  const parts = seen.filter((e) => e.matches("td, th, p, summary, img, .ftn-head > *"));
-  const boxes = parts.map((e) => [e, e.getBoundingClientRect()]);
-  boxes.forEach(([a, one], at) => boxes.slice(at + 1).forEach(([b, two]) => {
-    const meets = Math.min(one.right, two.right) - Math.max(one.left, two.left) > 1
-      && Math.min(one.bottom, two.bottom) - Math.max(one.top, two.top) > 1;
-    if (meets && !a.contains(b) && !b.contains(a)) found.push(`overlap: ${a.textContent} | ${b.textContent}`);
-  }));
-  if (document.documentElement.scrollWidth > innerWidth) found.push(`page is ${document.documentElement.scrollWidth} wide`);
-  return found;
-}"""
+  }""")
 
 
 def comparison() -> Comparison:
@@ -106,35 +95,15 @@ def universal_time(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     time.tzset()
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with playwright_api.sync_playwright() as playwright:
-        running = playwright.chromium.launch(executable_path=CHROMIUM, args=list(_FLAGS))
-        yield running
-        running.close()
-
-
 @pytest.fixture
 def page(browser: Any) -> Iterator[Any]:
-    opened = browser.new_page(viewport={"width": 1004, "height": 600})
-    problems: list[str] = []
-    opened.on("dialog", lambda dialog: (problems.append(f"dialog: {dialog.message}"), dialog.dismiss()))
-    opened.on("pageerror", lambda problem: problems.append(str(problem)))
-    opened.route("**/*", lambda route: (problems.append(route.request.url), route.abort()))
-    yield opened
-    assert opened.evaluate("window.__pwned") is None
-    opened.close()
-    assert problems == []
+    with watched(browser, height=600) as opened:
+        opened.route("**/*", lambda route: (opened.problems.append(route.request.url), route.abort()))
+        yield opened
 
 
 def show(page: Any, html: str, theme: str = "light") -> None:
-    folder, name, is_light = THEMES[theme]
-    style = (LAB_THEMES / folder / "index.css").read_text()
-    style = re.sub(r"@font-face\s*\{[^}]*\}|url\([^)]*\)", "", style)     # its fonts and icons are files beside it
-    page.set_content(
-        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>a notebook</title><style>{style}</style>'
-        f"<style>body {{ margin: 0; padding: 12px; background: var(--jp-layout-color0); }}</style></head>"
-        f'<body data-jp-theme-light="{is_light}" data-jp-theme-name="{name}"><main>{html}</main></body></html>')
+    page.set_content(document(html, theme))
 
 
 def keep(page: Any, name: str) -> None:
@@ -161,13 +130,10 @@ def test_nothing_is_clipped_or_overlaps_at_any_zoom_and_each_state_is_pictured(p
 
 @pytest.mark.parametrize("theme", ["light", "dark", "contrast"])
 def test_axe_finds_nothing_serious(page: Any, theme: str) -> None:
-    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="needs axe-playwright-python")
     for name, made in PAGES.items():
         show(page, made(), theme)
         page.evaluate("for (const each of document.querySelectorAll('details')) each.open = true")
-        violations = axe.Axe().run(page).response["violations"]
-        assert [(found["id"], found["nodes"][0]["html"], found["nodes"][0]["failureSummary"]) for found in violations
-                if found["impact"] in {"serious", "critical"}] == [], name
+        assert barriers(page) == [], name
 
 
 def test_without_any_style_the_card_still_reads(page: Any) -> None:

@@ -20,11 +20,13 @@ from benchmarks.interval_coverage import (
     alarms,
     corpora,
     figures,
+    losses,
     macro_f1,
     paired_hits,
+    score_alarms,
     shares,
 )
-from benchmarks.interval_page import Row, page
+from benchmarks.interval_page import Row, merged, page, read_page
 from ft_notebook.evaluate.metrics.bleu import Bleu, bleu_counts
 from ft_notebook.evaluate.metrics.chrf import Chrf, chrf_counts
 from ft_notebook.evaluate.metrics.macro_f1 import MacroF1
@@ -71,7 +73,7 @@ def test_a_small_simulation_finds_most_intervals_right_and_few_alarms(monkeypatc
     rows = [row for part in (paired_hits, figures, macro_f1) for row in part(SMALL)]
     assert len(rows) == 5 + 3 + 3 and {row.n for row in rows} == {60}
     assert all(0.8 <= value <= 1 for row in rows for value in (row.compare, row.contenders) if value is not None)
-    found = list(alarms(SMALL))
+    found = [*alarms(SMALL), *score_alarms(SMALL)]
     assert len(found) == 6 and all(row.contenders <= 0.2 for row in found)
 
 
@@ -80,11 +82,12 @@ def test_a_small_simulation_of_an_evaluation_s_own_intervals_finds_most_right_an
 ):
     monkeypatch.setattr(evaluation, "CONFIDENCES", {name: evaluation.CONFIDENCES[name] for name in (
         "calibrated", "calibrated, nearly sure")})
+    monkeypatch.setattr(evaluation, "GROUPS", dict(list(evaluation.GROUPS.items())[:2]))
     small = Effort(simulations=60, resamples=200, sizes=(100,))
     rows = [row for part in evaluation.COVERAGE for row in part(small)]
     assert len(rows) == 2 + 6 + 2 and all(row.compare is None and row.contenders is None for row in rows)
     assert all(0.8 <= row.evaluation <= 1 for row in rows)
-    found = list(evaluation.evaluation_alarms(small))
+    found = [row for part in evaluation.ALARMS for row in part(small)]
     assert len(found) == 2 + 4 and all(row.evaluation <= 0.15 for row in found)
 
 
@@ -113,9 +116,29 @@ def test_the_page_marks_what_is_outside_from_sixty_examples_on():
     assert "475 simulations" in text and "2.0 points" in text and "python -m benchmarks.interval_coverage" in text
 
 
+def test_losses_and_perplexities_are_held_by_most_intervals(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(settings, "LOSSES", {"loss": settings.LOSSES["loss"]})
+    rows = list(losses(Effort(simulations=80, resamples=200, sizes=(60,))))
+    assert [row.setting for row in rows] == ["loss, before", "loss, after", "loss, difference", "loss, as perplexity"]
+    assert all(0.8 <= row.compare <= 1 for row in rows)
+
+
+def test_a_page_is_read_back_and_lines_made_anew_take_the_place_of_the_old():
+    coverage = [Row("share", 60, 0.951, 0.94), Row("share", 100, 0.95, None), Row("loss", 60, 0.92, None),
+                Row("mean", 60, 0.935, 0.936, percentiles=0.9)]
+    found = [Row("hits", 60, None, None, 0.071)]
+    text = page(coverage, found, simulations=475, resamples=10)
+    assert read_page(text) == (coverage, found)
+    anew = [Row("loss", 60, 0.948, None), Row("loss, long", 60, 0.95, None)]
+    assert merged(coverage, anew) == [*coverage[:2], *anew, coverage[3]]
+    assert merged(found, anew) == [*found, *anew]
+    assert "| mean | percentiles | 90.0% |" in text    # shown nowhere, so never outside
+
+
 def test_every_part_is_run():
     assert {part.__name__ for part in COVERAGE} == {
         "shares", "paired_hits", "figures", "macro_f1", "corpora", "losses", "calibration_errors", "fit_gaps",
         "group_gaps"}
-    assert {part.__name__ for part in ALARMS} == {"alarms", "evaluation_alarms"}
+    assert {part.__name__ for part in ALARMS} == {
+        "alarms", "score_alarms", "confidence_alarms", "evaluation_alarms"}
     assert len(list(corpora(Effort(simulations=2, resamples=20, sizes=(60,))))) == 6

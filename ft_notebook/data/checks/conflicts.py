@@ -24,7 +24,8 @@ class Conflicts:
     is_default = True
 
     def find(self, subject: Subject, progress: Progress) -> Sequence[Finding]:
-        groups = _groups(subject, progress)
+        # Of several answers to one input, preferences hold each that was preferred to another.
+        groups = [] if subject.rejected_column is not None else _groups(subject, progress)
         if not groups:
             return []
         are_labels = bool(label_fields(subject))

@@ -20,7 +20,7 @@ class Duplicates:
     is_default = True
 
     def find(self, subject: Subject, progress: Progress) -> Sequence[Finding]:
-        groups = [rows for rows in copies_of(subject.examples, progress).values() if len(rows) > 1]
+        groups = [rows for rows in _whole_copies(subject, progress) if len(rows) > 1]
         if not groups:
             return []
         copies = tuple(sorted(row for rows in groups for row in rows[1:]))
@@ -35,6 +35,22 @@ class Duplicates:
             tuple(sorted(row for rows in groups for row in rows)), tuple(tuple(rows) for rows in groups),
             fix=Fix(f"Drop {counted(len(copies), 'copy', 'copies')}", (DropRows(copies),)),
         )]
+
+
+def _whole_copies(subject: Subject, progress: Progress) -> list[list[int]]:
+    """The rows of each example; an answer that was preferred to several others is an example with each of them."""
+    found = list(copies_of(subject.examples, progress).values())
+    column = subject.rejected_column
+    if column is None:
+        return found
+    rejected = {record.row: str(record.values.get(column)) for record in subject.records}
+    apart: list[list[int]] = []
+    for rows in found:
+        by_other: dict[str, list[int]] = {}
+        for row in rows:
+            by_other.setdefault(rejected[row], []).append(row)
+        apart += by_other.values()
+    return apart
 
 
 def copies_of(records: Sequence[Record], progress: Progress) -> dict[str, list[int]]:

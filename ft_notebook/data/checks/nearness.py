@@ -18,6 +18,7 @@ from ft_notebook.data.checks.candidates import candidate_pairs
 from ft_notebook.data.checks.spelling import has_digit, is_inflected, is_slip
 from ft_notebook.data.checks.stages import stage
 from ft_notebook.data.checks.subject import Progress, Record
+from ft_notebook.data.words import WORD
 
 LEAST_ALIKE = 0.85
 LEAST_IN_ORDER = 0.7
@@ -26,9 +27,7 @@ MAX_CHARS = 20_000
 """More of a text is not read: rows that agree so far are the same for training."""
 _SMALLEST_CORPUS = 10
 _LEAST_WEIGHT = 0.05
-# Scripts without spaces between words: each character counts as a word.
-_UNSPACED = "\u0e00-\u0e7f\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af"
-_WORD = re.compile(rf"[{_UNSPACED}]|[^\W{_UNSPACED}]+[+#]*")
+_WORD = re.compile(rf"{WORD}[+#]*")       # C is not C++, and no C#
 _APOSTROPHES = str.maketrans("", "", "'’`")
 
 

@@ -73,9 +73,14 @@ class Subject:
         """The column that holds the answers alone; None where answers are turns of a conversation."""
         if self.shape is None:
             return None
-        found = [self.shape.columns[role] for role in ("completion", "output", "answer", "label")
+        found = [self.shape.columns[role] for role in ("completion", "chosen", "output", "answer", "label")
                  if role in self.shape.columns]
         return found[0] if found else None
+
+    @property
+    def rejected_column(self) -> str | None:
+        """The column of the answers that were not preferred; None where the data are no preferences."""
+        return None if self.shape is None else self.shape.columns.get("rejected")
 
 
 def records_of(table: Table, shape: Shape, *, system: str | None = None) -> list[Record]:

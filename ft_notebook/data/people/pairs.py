@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -23,6 +23,7 @@ from ft_notebook.data.versions.rows import rows_digest
 from ft_notebook.data.versions.versions import make_version
 from ft_notebook.errors import DataError
 from ft_notebook.store.datasets import DatasetStore, check_dataset_name
+from ft_notebook.store.lines import complete_lines
 from ft_notebook.store.version_folder import Version
 
 LEFT, RIGHT, TIE, BOTH_BAD = "left", "right", "tie", "both bad"
@@ -137,6 +138,22 @@ class PairQueue(Queue[str]):
                     and all(isinstance(each["role"], str) and isinstance(each["content"], str) for each in messages))
         if not is_whole:
             raise ValueError("a verdict on a pair lacks a part")
+
+
+def kept_reviews(folder: Path) -> Iterator[tuple[Path, tuple[str, str], Rubric]]:
+    """The files of pair reviews in a folder, by name, with the contenders and the rubric that their first line names.
+
+    What is no such file, or does not begin as one, is left out.
+    """
+    for path in sorted(folder.glob("pairs-*.jsonl")):
+        try:
+            header = json.loads(next(complete_lines(path, 0), b""))
+            first, second = map(str, header["contenders"])
+            rubric = Rubric(**header["rubric"])
+        except (ValueError, KeyError, TypeError, DataError):
+            continue
+        if list(rubric.verdicts) == list(VERDICTS):
+            yield path, (first, second), rubric
 
 
 def to_preference_rows(said: Mapping[str, Mapping[str, Said]]) -> list[dict[str, Any]]:

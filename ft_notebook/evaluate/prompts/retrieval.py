@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ft_notebook.data.examples import Example
+from ft_notebook.data.words import WORD
 from ft_notebook.evaluate.generation.speaking import Conversation
 from ft_notebook.evaluate.prompts.shots import Fits, is_shot, with_shots
 
@@ -21,9 +22,7 @@ SATURATION = 1.2        # k1: how soon a word's further uses stop counting
 LENGTH_SHARE = 0.75     # b: how far long questions are held to be long by chance
 NEAR_COPY = 0.9         # share of its words that a question has in common with one that says the same
 MAX_CHARS = 20_000      # more of a question is not read
-# Scripts without spaces between words: each character counts as a word.
-_UNSPACED = "\u0e00-\u0e7f\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af"
-_WORD = re.compile(rf"[{_UNSPACED}]|[^\W{_UNSPACED}]+")
+_WORD = re.compile(WORD)
 
 
 class Retriever:

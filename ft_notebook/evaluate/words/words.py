@@ -13,6 +13,7 @@ NOTHING = "–"
 SIGNS = {"ship": "✓", "hold": "✗", "undecided": "?"}
 _OPENINGS = {"ship": "Ship", "hold": "Do not ship", "undecided": "Undecided"}
 _MOST_ROWS_NAMED = 12
+_MOST = 0.5             # of the cases
 
 
 def verdict_words(verdict: Verdict) -> str:
@@ -84,6 +85,21 @@ def calibration_words(calibration: Calibration) -> list[str]:
             f"Calibration error (ECE) {error}.", _hand_over(calibration)]
 
 
+def is_mostly_handed_over(calibration: Calibration) -> bool:
+    """Whether what a model may answer alone is the exception."""
+    return (calibration.handed_over or 0.0) >= _MOST
+
+
+def hand_over_words(calibration: Calibration, noun: str) -> str:
+    """What to hand over, or what alone may be kept where that is less; for a calibration that has a threshold."""
+    handed_over, threshold = calibration.handed_over or 0.0, calibration.threshold or 0.0
+    if not is_mostly_handed_over(calibration):
+        (share,) = amounts([handed_over], is_share=True)
+        return f"hand over the {share} of {noun} below {threshold:.2f} confidence"
+    share, wanted = (amounts([each], is_share=True)[0] for each in (1 - handed_over, calibration.wanted))
+    return f"only the {share} of {noun} at {threshold:.2f} confidence or more reach the wanted {wanted}"
+
+
 def fit_words(fit: Fit, metric: str) -> list[str]:
     """The gap to what it was trained on, and what it knows by heart."""
     train, heldout = amounts([fit.train, fit.heldout], is_share=fit.is_share)
@@ -153,9 +169,9 @@ def _hand_over(calibration: Calibration) -> str:
         return f"No confidence marks off answers of which {wanted} are right."
     if not calibration.handed_over:
         return f"{wanted} are right without handing anything over."
-    share = amounts([calibration.handed_over], is_share=True)[0]
-    return (f"Hand over the {share} of rows below {calibration.threshold:.2f} confidence: of the others at least "
-            f"{wanted} are right.")
+    told = hand_over_words(calibration, "rows")
+    rest = "" if is_mostly_handed_over(calibration) else f": of the others at least {wanted} are right"
+    return f"{told[0].upper()}{told[1:]}{rest}."
 
 
 def _signed(text: str) -> str:

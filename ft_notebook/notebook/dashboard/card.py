@@ -40,6 +40,7 @@ from ft_notebook.evaluate.words.words import (
 from ft_notebook.notebook.assets import asset
 from ft_notebook.notebook.dashboard.curves import coverage, reliability
 from ft_notebook.notebook.dashboard.forest import forest
+from ft_notebook.notebook.dashboard.nearest import NO_TRAINING, Training
 from ft_notebook.notebook.dashboard.rows import (
     drifted_answers,
     failed_rows,
@@ -53,6 +54,7 @@ from ft_notebook.notebook.dashboard.verdict import band, reasons
 from ft_notebook.notebook.render import Html, card, details, join, page, tag
 from ft_notebook.views.text import visible
 
+SCRIPTS = ("dom.js", "dashboard/dashboard.js")       # parts of one module
 MOST_BYTES = 380_000        # of the card, its style aside
 _FAILURES_BYTES = 200_000
 _LIVE_PART = "/* ---- The live dashboard"
@@ -68,7 +70,7 @@ body { margin: 16px auto; max-width: 1100px; padding: 0 16px; }
 """
 
 
-def static_html(evaluation: Evaluation) -> Html:
+def static_html(evaluation: Evaluation, training: Training = NO_TRAINING) -> Html:
     """The card; at most 400 kB, and what does not fit is counted in words."""
     made = [part for part in _parts(evaluation) if part is not None]
     parts, left = fitting(made, lambda part: part, room=MOST_BYTES)
@@ -76,7 +78,7 @@ def static_html(evaluation: Evaluation) -> Html:
         said = f"The last {counted(left, 'part')} did not fit; the JSON report holds all."
         parts.append(tag("p", said, class_="ftn-sub"))
     room = MOST_BYTES - sum(len(part.encode()) for part in parts)
-    parts += failed_rows(evaluation, room=min(room, _FAILURES_BYTES))
+    parts += failed_rows(evaluation, training, room=min(room, _FAILURES_BYTES))
     body = tag("div", *parts, class_="ftn-worth")
     return join(tag("style", _style()), card(body, label=f"evaluation of {evaluation.name}"))
 
@@ -92,13 +94,13 @@ def static_text(evaluation: Evaluation) -> str:
     return visible("\n".join([*lines, *(f"  {note}" for note in evaluation.notes)]))
 
 
-def page_html(evaluation: Evaluation) -> Html:
+def page_html(evaluation: Evaluation, training: Training = NO_TRAINING) -> Html:
     """The page: the card that stays, which the live view takes the place of where scripts run. On paper, the card."""
-    style, script = (Html(asset(f"dashboard/dashboard.{kind}")) for kind in ("css", "js"))
+    style, script = Html(asset("dashboard/dashboard.css")), Html(asset(*SCRIPTS))
     body = join(
-        tag("style", style, Html(_STYLE)), tag("main", tag("div", static_html(evaluation), id="ftn-static"),
+        tag("style", style, Html(_STYLE)), tag("main", tag("div", static_html(evaluation, training), id="ftn-static"),
                                               tag("div", id="ftn-live")),
-        tag("script", _as_data(state_of(evaluation)), type="application/json", id="ftn-state"),
+        tag("script", _as_data(state_of(evaluation, training)), type="application/json", id="ftn-state"),
         tag("script", script, Html(_START), type="module"))
     return page(body, title=f"{evaluation.name}: was it worth it?")
 

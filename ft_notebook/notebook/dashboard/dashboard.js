@@ -1,74 +1,12 @@
 /* The dashboard of an evaluation: verdict, evidence, and the rows behind both, which all filter each other. The page
-   is handed everything at once and asks no kernel. What comes from models and data only ever becomes a text node or an
-   attribute's value, and nothing in it hides. */
+   is handed everything at once and asks no kernel. */
 
-const AT_ONCE = 100, LINE_SHOWN = 160, WORDS_SHOWN = 60, MOST_COMPARED = 250000, LIKE = 0.25, TYPING_MS = 200, NARROW = 720;
+const AT_ONCE = 100, WORDS_SHOWN = 60, MOST_COMPARED = 250000, LIKE = 0.25, TYPING_MS = 200, NARROW = 720;
 const LOOKS = { __proto__: null, ship: "verdict", hold: "verdict.bad", undecided: "verdict.noise" };
 const HELP = "↑ ↓ or j k move · Enter opens · Escape closes · / searches";
 
-const { max, min, round } = Math;
-const within = (low, value, high) => max(low, min(high, value));
-const whole = (value) => Number(value).toLocaleString("en-US");
-const counted = (count, noun) => `${whole(count)} ${noun}${count === 1 ? "" : "s"}`;
 const percent = (share) => `${(100 * share).toFixed(0)} %`;
-
-// --- text
-
-const HIDDEN = /[\p{Cc}\p{Cf}\p{Cs}\p{Co}\p{Zl}\p{Zp}]/gu, LINE = { __proto__: null, "\n": "↵", "\t": "⇥" };
-
-/** A sign for a character that would hide or reorder others. */
-function sign(character) {
-  const code = character.codePointAt(0);
-  if (code < 32) return String.fromCodePoint(0x2400 + code);
-  return code === 127 ? "\u2421" : `⟨U+${code.toString(16).toUpperCase().padStart(4, "0")}⟩`;
-}
-const shown = (words) => String(words ?? "").replace(HIDDEN, (each) => (each in LINE ? each : sign(each)));
-const oneLine = (words) => shown(words).replace(/[\n\t]/g, (each) => LINE[each]);
-const cut = (words, longest = LINE_SHOWN) => (words.length > longest ? `${words.slice(0, longest)}…` : words);
 const brief = (words) => cut(oneLine(words), WORDS_SHOWN);
-
-// --- nodes
-
-/** `h("p.sub", {id}, "text", child)`: an element of class ftn-sub. */
-function h(tag, ...parts) {
-  const [name, ...classes] = tag.split("."), node = document.createElement(name);
-  if (classes.length) node.className = classes.map((each) => `ftn-${each}`).join(" ");
-  for (const part of parts) {
-    if (typeof part === "string" || part instanceof Node) node.append(part);
-    else for (const key in part) put(node, key, part[key]);
-  }
-  return node;
-}
-const SVG = "http://www.w3.org/2000/svg";
-function s(tag, attributes, words) {
-  const node = document.createElementNS(SVG, tag);
-  for (const key in attributes) put(node, key, attributes[key]);
-  if (words) node.append(words);
-  return node;
-}
-/** Set an attribute where it differs; null takes it away. */
-function put(node, name, value) {
-  if (value === null) node.removeAttribute(name);
-  else if (node.getAttribute(name) !== `${value}`) node.setAttribute(name, value);
-}
-function say(node, words) {
-  if (node.textContent !== words) node.textContent = words;
-}
-const show = (node, isShown) => put(node, "hidden", isShown ? null : "");
-const listen = (node, name, does) => node.addEventListener(name, does);
-const TYPED = { "data-lm-suppress-shortcuts": true };
-
-function button(words, does, more = {}) {
-  const node = h("button", { type: "button", ...more }, words);
-  listen(node, "click", does);
-  return node;
-}
-function choice(label, options, does) {
-  const node = h("select", { "aria-label": label, ...TYPED });
-  node.append(...options.map(([value, words]) => h("option", { value }, words)));
-  listen(node, "change", () => does(node.value));
-  return node;
-}
 
 // --- what differs
 
@@ -126,8 +64,7 @@ const fold = (words, ...parts) => h("details", h("summary", words), ...parts);
 
 /** Draw the dashboard of a widget's model in `el`; gives the function that takes it away. */
 export function mount(el, model) {
-  const root = h("div.dashboard", { role: "group" });
-  root.classList.add("ftn", "tex2jax_ignore", "mathjax_ignore");
+  const root = makeRoot("dashboard");
   let view = null;
   const update = () => {
     const state = model.get("state") ?? {};
@@ -136,25 +73,16 @@ export function mount(el, model) {
     root.replaceChildren(view.node);
   };
   const lose = () => view?.lose?.();
-  const fit = () => root.classList.toggle("ftn-narrow", root.clientWidth < NARROW);
-  listen(root, "keydown", (event) => {       // JupyterLab's shortcuts listen further up
-    const { key, target: { localName, type } } = event, isPress = key === "Enter" || key === " ";
-    const isTyped = localName === "select" || (localName === "input" && key !== "Tab" && key !== "Escape");
-    const isFolded = localName === "summary" && isPress;
-    if ((isTyped || isFolded || (localName === "button" && isPress)) && !event.ctrlKey && !event.metaKey) event.stopPropagation();
-    if (type === "search" && key === "Escape") event.stopPropagation();
+  keepKeys(root);
+  listen(root, "keydown", (event) => {       // which clears the search
+    if (event.target.type === "search" && event.key === "Escape") event.stopPropagation();
   });
-  const observer = new ResizeObserver(fit);
-  const events = { "change:state": update, "comm:close": lose, comm_live_update: lose };
-  for (const name in events) model.on(name, events[name]);
+  const unhear = hear(model, { "change:state": update, "comm:close": lose, comm_live_update: lose });
   update();
-  el.append(root);
-  fit();
-  observer.observe(root);
+  const remove = attach(root, el, NARROW);
   return () => {
-    for (const name in events) model.off(name, events[name]);
-    observer.disconnect();
-    root.remove();
+    unhear();
+    remove();
   };
 }
 
@@ -358,7 +286,7 @@ function makeView(state, model) {
     const edge = s("line", { class: "ftn-edge", y1: y(1), y2: y(0) });
     svg.append(edge);
     const byThreshold = [...state.coverage].sort((one, two) => one[0] - two[0]), wanted = state.threshold ?? byThreshold[0][0];
-    const nearest = byThreshold.reduce((best, each, at) => (Math.abs(each[0] - wanted) < Math.abs(byThreshold[best][0] - wanted) ? at : best), 0);
+    const nearest = byThreshold.reduce((best, each, at) => (abs(each[0] - wanted) < abs(byThreshold[best][0] - wanted) ? at : best), 0);
     const slider = h("input", { type: "range", min: 0, max: byThreshold.length - 1, step: 1, "aria-label": "Hand over below this confidence", ...TYPED });
     slider.value = nearest;
     const words = h("p", { role: "status" }), press = button("Show what is handed over", () => {
@@ -408,7 +336,7 @@ function makeView(state, model) {
     const made = [["Figures", makeFigures], ["Labels", makeConfusion], ["Slices", makeSlices], ["Confidence", makeConfidence], ["Forgetting", makeForgetting],
       ["Fit", () => (state.words.fit ? [h("p", state.words.fit)] : [])], ["Hard inputs", makeHard], ["Preferences", tableOf("preferences")], [shown(state.tables.gates?.caption), tableOf("gates")]]
       .map(([name, make]) => ({ name, parts: make() })).filter(({ parts }) => parts.length);
-    const uid = `ftn-${Math.random().toString(36).slice(2)}`;
+    const uid = newId();
     const tabs = made.map(({ name }, at) => button(name, () => pick(at), { role: "tab", id: `${uid}-tab-${at}`, "aria-controls": `${uid}-${at}` }));
     const panels = made.map(({ parts }, at) => h("div.panel", { role: "tabpanel", id: `${uid}-${at}`, "aria-labelledby": `${uid}-tab-${at}` }, ...parts));
     function pick(at) {
@@ -418,7 +346,7 @@ function makeView(state, model) {
         show(panels[each], each === at);
       });
     }
-    const bar = h("div.tabs", { role: "tablist", "aria-label": "Evidence", ...TYPED }, ...tabs);
+    const bar = h("div.tabs", { role: "tablist", "aria-label": "Evidence", ...OWN_KEYS }, ...tabs);
     listen(bar, "keydown", (event) => {
       const step = { ArrowLeft: -1, ArrowRight: 1, Home: -Infinity, End: Infinity }[event.key];
       if (!step) return;
@@ -513,7 +441,7 @@ function makeView(state, model) {
     const none = h("p.sub", "No row matches.");
     const grid = h("div.rows", { role: "region", "aria-label": "Rows", tabindex: -1 }, h("table", h("thead", head), body), none, more);
     const pane = makePane({ step: (by) => go(active + by), close });
-    const node = h("div.list", { ...TYPED }, grid, pane.node, h("p.sub.help", HELP));
+    const node = h("div.list", { ...OWN_KEYS }, grid, pane.node, h("p.sub.help", HELP));
 
     function renew() {
       found = passing();
@@ -605,12 +533,11 @@ function makeView(state, model) {
   /** A row with everything that was answered to it, side by side. */
   function makePane({ step, close }) {
     let now = null;
+    const training = new Map((state.training ?? []).map(([number, ...texts]) => [number, texts.map(shown)])), nearId = newId();
     const place = h("span.sub", { role: "status" }), name = h("b"), prompt = h("p.text"), answers = h("div.answers"), about = h("div.about");
     const previous = button("Previous", () => step(-1)), next = button("Next", () => step(1));
-    const look = button("Look at row", () => model.send?.({ type: "row", row: now.row }));
     const node = h("div.pane", { role: "region", "aria-label": "Row", hidden: "" },
-      h("div.buttons", name, place, previous, next, look, button("Close", close)), prompt, answers, about);
-    show(look, state.can?.look && model.send);
+      h("div.buttons", name, place, previous, next, button("Close", close)), prompt, answers, about);
 
     function block(heading, kind, nodes, below) {
       return h("div.answer", h(`p.sub${kind}`, heading), h("div.text", ...(nodes.length ? nodes : [h("span.sub", "(empty)")])), h("p.sub", below));
@@ -619,6 +546,18 @@ function makeView(state, model) {
     function told(reference, words) {
       if (words && !words.trim()) return [h("span.sub", cut(oneLine(words)))];
       return compared(reference, words)[1].filter((one) => one !== "");
+    }
+    /** The training examples most like a row; of those that the page was handed, a click shows text and target. */
+    function near(row) {
+      if (!row.nearest.some((number) => training.has(number))) return [h("p.sub", `Nearest in the training data: ${row.nearest.length === 1 ? "row" : "rows"} ${row.nearest.map(whole).join(", ")}.`)];
+      const seen = h("div.answers", { id: nearId, role: "group", "aria-label": "Training example", hidden: "" });
+      const presses = row.nearest.map((number) => (training.has(number) ? button(`row ${whole(number)}`, (event) => {
+        const isOpen = event.currentTarget.getAttribute("aria-expanded") === "true", [prompt, target] = training.get(number);
+        for (const each of presses) if (each.localName === "button") put(each, "aria-expanded", each === event.currentTarget && !isOpen);
+        seen.replaceChildren(block(`training row ${whole(number)}`, "", prompt ? [prompt] : [], ""), block("its target", "", target ? [target] : [], ""));
+        show(seen, !isOpen);
+      }, { "aria-expanded": false, "aria-controls": nearId }) : h("span.sub", `row ${whole(number)}`)));
+      return [h("div.chips", { role: "group", "aria-label": "Nearest in the training data" }, h("span.sub", "Nearest in the training data:"), ...presses), seen];
     }
     function fill(row, at, all) {
       now = row;
@@ -639,7 +578,7 @@ function makeView(state, model) {
       answers.replaceChildren(...blocks);
       const notes = [];
       if (row.isSeen) notes.push(h("p.warning", "It, or a near copy, is among the training examples."));
-      if (row.nearest.length) notes.push(h("p.sub", `Nearest in the training data: ${row.nearest.length === 1 ? "row" : "rows"} ${row.nearest.map(whole).join(", ")}.`));
+      if (row.nearest.length) notes.push(...near(row));
       if (row.slices.length) notes.push(h("div.chips", { role: "group", "aria-label": "Slices of this row" }, ...row.slices.map(([column, value]) => button(`${brief(column)}: ${brief(value)}`, () => filterSlice(column, value)))));
       about.replaceChildren(...notes);
     }

@@ -5,7 +5,6 @@ Thin: what the page is handed is `state.py`, what stays in a saved notebook is `
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import anywidget
@@ -13,28 +12,32 @@ import traitlets
 
 from ft_notebook.evaluate.evaluation import Evaluation
 from ft_notebook.notebook.assets import asset
-from ft_notebook.notebook.dashboard.card import static_html, static_text
+from ft_notebook.notebook.dashboard.card import SCRIPTS, static_html, static_text
+from ft_notebook.notebook.dashboard.nearest import NO_TRAINING, Training
 from ft_notebook.notebook.dashboard.state import state_of
 from ft_notebook.notebook.live import WIDGET_MIME
 from ft_notebook.notebook.render import tag
 
 
 class Dashboard(anywidget.AnyWidget):
-    """One evaluation on a page. on_row: called with the number of a row that the user wants to see elsewhere."""
+    """One evaluation on a page.
 
-    _esm = asset("dashboard/dashboard.js")
+    training: the training examples that rows name as nearest, as far as they are known; a click shows one.
+    """
+
+    _esm = asset(*SCRIPTS)
     _css = asset("card.css", "dashboard/dashboard.css")
     state = traitlets.Dict().tag(sync=True)
 
-    def __init__(self, evaluation: Evaluation, *, on_row: Callable[[int], None] | None = None) -> None:
-        self._evaluation, self._on_row = evaluation, on_row
-        super().__init__(state={**state_of(evaluation), "can": {"look": on_row is not None}})
-        self.on_msg(self._take)
+    def __init__(self, evaluation: Evaluation, *, training: Training = NO_TRAINING) -> None:
+        self._evaluation, self._training = evaluation, training
+        super().__init__(state=state_of(evaluation, training))
 
     def bundle(self) -> dict[str, Any]:
         """The dashboard as one output: the widget, and what stays of it where no kernel is."""
         return {WIDGET_MIME: {"version_major": 2, "version_minor": 1, "model_id": self.model_id},
-                "text/html": static_html(self._evaluation), "text/plain": static_text(self._evaluation)}
+                "text/html": static_html(self._evaluation, self._training),
+                "text/plain": static_text(self._evaluation)}
 
     def outputs(self) -> list[dict[str, Any]]:
         """The same as two outputs, to be displayed raw: a widget whose kernel is gone would hide an HTML of its own.
@@ -45,9 +48,3 @@ class Dashboard(anywidget.AnyWidget):
         stays = tag("div", bundle["text/html"], class_="ftn-evaluated")
         return [{"text/html": stays, "text/plain": bundle["text/plain"]},
                 {WIDGET_MIME: bundle[WIDGET_MIME], "text/plain": ""}]
-
-    def _take(self, _: object, content: object, buffers: object) -> None:
-        """A message from the page."""
-        match content:
-            case {"type": "row", "row": int(row)} if self._on_row is not None:
-                self._on_row(row)

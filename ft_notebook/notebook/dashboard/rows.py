@@ -29,18 +29,20 @@ from ft_notebook.evaluate.words.rows import (
 )
 from ft_notebook.evaluate.words.verdict import amounts
 from ft_notebook.evaluate.words.words import NOTHING, rows_named
+from ft_notebook.notebook.dashboard.nearest import Training
 from ft_notebook.notebook.render import Html, details, escape, marked_difference, scrolled, tag
 
 MOST_FAILURES = 120
 _LONGEST = 500              # characters of a text of the data
 _SUMMARY = 90
+_NEAR_PROMPT, _NEAR_TARGET = 120, 60
 _HARD_BYTES, _FALLEN_BYTES = 60_000, 30_000
 _BREAKS = re.compile(r"\s*\n\s*")
 
 _Item = TypeVar("_Item")
 
 
-def failed_rows(evaluation: Evaluation, *, room: int) -> list[Html]:
+def failed_rows(evaluation: Evaluation, training: Training, *, room: int) -> list[Html]:
     """A fold with one for each failure, the surest first; `room` is in bytes."""
     found = failures(evaluation)
     if not found:
@@ -48,7 +50,7 @@ def failed_rows(evaluation: Evaluation, *, room: int) -> list[Html]:
     name = "failure" if is_graded(evaluation) else "row answered wrongly"
     names = None if is_graded(evaluation) else "rows answered wrongly"
     words = f"{counted(len(found), name, names)} of {counted(len(evaluation.rows), 'row')}"
-    shown, left = fitting(found[:MOST_FAILURES], lambda row: _failure(evaluation, row), room=room)
+    shown, left = fitting(found[:MOST_FAILURES], lambda row: _failure(evaluation, training, row), room=room)
     left += max(0, len(found) - MOST_FAILURES)
     return [details(f"{words}, the surest first", *shown, *_rest(left, "failure"))]
 
@@ -103,7 +105,7 @@ def _rest(left: int, noun: str) -> list[Html]:
     return [tag("p", said, class_="ftn-sub")] if left else []
 
 
-def _failure(evaluation: Evaluation, row: EvaluatedRow) -> Html:
+def _failure(evaluation: Evaluation, training: Training, row: EvaluatedRow) -> Html:
     tuned, baseline = tuned_of(evaluation), baseline_of(evaluation)
     own, graded = row.answers[tuned.name], is_graded(evaluation)
     other = row.answers.get(baseline.name) if baseline else None
@@ -116,7 +118,16 @@ def _failure(evaluation: Evaluation, row: EvaluatedRow) -> Html:
              *([", ".join(f"{_cut(name, 40)}: {_cut(value, 60)}" for name, value in row.slices.items())]
                if row.slices else [])]
     return details(" · ".join(part for part in parts if part), tag("p", _cut(row.prompt)),
-                   _answers(evaluation, row), *(tag("p", note, class_="ftn-sub") for note in notes))
+                   _answers(evaluation, row), *(tag("p", note, class_="ftn-sub") for note in notes),
+                   *_nearest(training, row))
+
+
+def _nearest(training: Training, row: EvaluatedRow) -> list[Html]:
+    """A line for each of the training examples most like the row; short, since each failure has its own."""
+    known = [(number, training[number]) for number in row.nearest if number in training]
+    lines = [tag("li", f"Training row {number:,}: {_cut(each.prompt, _NEAR_PROMPT)} → "
+                       f"{_cut(each.target, _NEAR_TARGET)}") for number, each in known]
+    return [tag("ul", *lines, class_="ftn-sub")] if lines else []
 
 
 def _answers(evaluation: Evaluation, row: EvaluatedRow) -> Html:

@@ -38,6 +38,7 @@ from ft_notebook.evaluate.words.words import (
 )
 from ft_notebook.notebook.dashboard.curves import thinned
 from ft_notebook.notebook.dashboard.forest import limits, tick_words
+from ft_notebook.notebook.dashboard.nearest import NO_TRAINING, Training
 from ft_notebook.notebook.drawing.scales import ticks
 from ft_notebook.views.text import visible
 
@@ -47,8 +48,11 @@ _LONGEST, _SHORTEST_CUT = 4_000, 200
 _MOST_LABELS = 60
 
 
-def state_of(evaluation: Evaluation) -> dict[str, Any]:
-    """The state, whose texts are `visible`; long texts are cut, and end by saying so."""
+def state_of(evaluation: Evaluation, training: Training = NO_TRAINING) -> dict[str, Any]:
+    """The state, whose texts are `visible`; long texts are cut, and end by saying so.
+
+    training: the examples that rows name as nearest, as far as they are to be shown.
+    """
     names = [each.name for each in evaluation.contenders]
     tuned, baseline = tuned_of(evaluation), baseline_of(evaluation)
     rows, labels = evaluation.rows[:MOST_ROWS], _labels(evaluation)
@@ -69,7 +73,8 @@ def state_of(evaluation: Evaluation) -> dict[str, Any]:
                     for each in evaluation.differences],
         "slices": [[each.column, each.value] for each in evaluation.slices],
         "labels": labels, "confusion": _confusions(evaluation, labels), **_calibration(evaluation),
-        **_examples(evaluation), "rows": _rows(evaluation, rows, labels, graded=graded)})
+        **_examples(evaluation), "training": [[row, each.prompt, each.target] for row, each in training.items()],
+        "rows": _rows(evaluation, rows, labels, graded=graded)})
     return state
 
 

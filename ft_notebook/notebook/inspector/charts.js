@@ -1,15 +1,6 @@
-/* The numbers of a data set as small charts, and the cell that trains on it. A part of inspector.js, whose functions it
-   uses: text only ever becomes a text node or an attribute's value here too. */
+/* The numbers of a data set as small charts, and the cell that trains on it. A part of the inspector's module. */
 
-const SVG = "http://www.w3.org/2000/svg";
 const CHART = { wide: 230, tall: 66 };
-
-function shape(tag, attributes, ...children) {
-  const node = document.createElementNS(SVG, tag);
-  for (const name in attributes) node.setAttribute(name, attributes[name]);
-  node.append(...children);
-  return node;
-}
 
 /** Lengths in tokens, with the line at which rows are cut where it is near. */
 function makeHistogram({ title, bars, edges, limit, words }) {
@@ -18,12 +9,12 @@ function makeHistogram({ title, bars, edges, limit, words }) {
   const x = (value) => ((value - first) / max(1, end - first)) * CHART.wide, tall = CHART.tall - 4;
   const boxes = bars.map(([name, count], at) => {
     const height = count ? max(2, (tall * count) / most) : 0, left = x(edges[at]);
-    return shape("rect", { x: left, y: CHART.tall - height, width: max(1, x(edges[at + 1]) - left - 1), height,
-      class: edges[at] > limit ? "ftn-over" : "ftn-under-limit" }, shape("title", {}, `${name} tokens: ${counted(count, "row")}`));
+    return s("rect", { x: left, y: CHART.tall - height, width: max(1, x(edges[at + 1]) - left - 1), height,
+      class: edges[at] > limit ? "ftn-over" : "ftn-under-limit" }, s("title", {}, `${name} tokens: ${counted(count, "row")}`));
   });
-  const line = isNear ? [shape("line", { x1: x(limit), x2: x(limit), y1: 0, y2: CHART.tall, class: "ftn-limit" })] : [];
+  const line = isNear ? [s("line", { x1: x(limit), x2: x(limit), y1: 0, y2: CHART.tall, class: "ftn-limit" })] : [];
   const range = `${whole(first)} to ${whole(last - 1)} tokens`;
-  const picture = shape("svg", { viewBox: `0 0 ${CHART.wide} ${CHART.tall}`, width: CHART.wide, height: CHART.tall, role: "img",
+  const picture = s("svg", { viewBox: `0 0 ${CHART.wide} ${CHART.tall}`, width: CHART.wide, height: CHART.tall, role: "img",
     "aria-label": `${oneLine(title)}: ${range}; ${oneLine(words)}` }, ...boxes, ...line);
   return h("div.chart", h("b", oneLine(title)), picture, h("span.sub.caption", isNear ? `${range}, cut at ${whole(limit)}` : range),
     h("span.sub", oneLine(words)));

@@ -1,10 +1,8 @@
-/* The inspector of a data set: figures, findings, and a table of which only the rows in sight are on the page.
-   What comes from data only ever becomes a text node or an attribute's value, and nothing in it hides. The kernel is
-   asked one thing at a time; an answer that nobody waits for any more is dropped. */
+/* The inspector of a data set: figures, findings, and a table of which only the rows in sight are on the page. The kernel
+   is asked one thing at a time; an answer that nobody waits for any more is dropped. */
 
 const ROW = 28, NUMBER = 76, BLOCK = 50, AHEAD = 6, TALLEST = 8e6, BLOCKS_KEPT = 60, TOKENS_SHOWN = 5000, LONGEST_EDIT = 200000;
-const PATIENCE_MS = 2000, TYPING_MS = 250, LOOK_MS = 120, SUM_UP_MS = 60;
-const SIGNS = { __proto__: null, blocks: "■", harms: "▲", notice: "●" };
+const TYPING_MS = 250, LOOK_MS = 120, SUM_UP_MS = 60;
 const WIDTHS = { __proto__: null, number: 110, boolean: 110, text: 220, nested: 320 };
 const MARKS = ["flagged", "noted", "edited", "dropped"];
 const GONE = "The kernel of this view is gone. To go on, run the cell again.";
@@ -15,78 +13,12 @@ const BLANK = { phase: "loading", words: "", name: "", numbers: [], charts: [], 
   first: null, marks: {} };
 const NO_WORK = { phase: "waiting", words: "", share: 0 };
 
-const { abs, ceil, floor, max, min, random } = Math;
-const within = (low, value, high) => max(low, min(high, value));
-const whole = (value) => Number(value ?? 0).toLocaleString("en-US");
-const counted = (count, noun) => `${whole(count)} ${noun}${count === 1 ? "" : "s"}`;
-
-// --- text
-
-const HIDDEN = /[\p{Cc}\p{Cf}\p{Cs}\p{Co}\p{Zl}\p{Zp}]/gu;
-
-/** A sign for a character that would hide or reorder others. */
-function sign(character) {
-  const code = character.codePointAt(0);
-  if (code < 32) return String.fromCodePoint(0x2400 + code);
-  return code === 127 ? "\u2421" : `⟨U+${code.toString(16).toUpperCase().padStart(4, "0")}⟩`;
-}
-const LINE = { __proto__: null, "\n": "↵", "\t": "⇥" };
-/** Text with all of its characters in sight: on one line, or with its own line breaks. */
-const oneLine = (words) => String(words ?? "").replace(HIDDEN, (each) => LINE[each] ?? sign(each));
-const shown = (words) => String(words ?? "").replace(HIDDEN, (each) => (each in LINE ? each : sign(each)));
-
-// --- nodes
-
-/** `h("p.sub", {id}, "text", child)`: an element of class ftn-sub. */
-function h(tag, ...parts) {
-  const [name, ...classes] = tag.split("."), node = document.createElement(name);
-  if (classes.length) node.className = classes.map((each) => `ftn-${each}`).join(" ");
-  for (const part of parts) {
-    if (typeof part === "string" || part instanceof Node) node.append(part);
-    else for (const key in part) put(node, key, part[key]);
-  }
-  return node;
-}
-
-/** Set an attribute where it differs; null takes it away. */
-function put(node, name, value) {
-  if (value === null) node.removeAttribute(name);
-  else if (node.getAttribute(name) !== `${value}`) node.setAttribute(name, value);
-}
-
-function say(node, words) {
-  if (node.textContent !== words) node.textContent = words;
-}
-
-const show = (node, isShown) => put(node, "hidden", isShown ? null : "");
-
-function tell(node, words) {
-  say(node, words);
-  show(node, Boolean(words));
-}
-
-/** One child for each item, made once and filled at every update. */
-function each(parent, items, make, fill) {
-  while (parent.children.length > items.length) parent.lastChild.remove();
-  while (parent.children.length < items.length) parent.append(make());
-  items.forEach((item, at) => fill(parent.children[at], item, at));
-}
-
-const listen = (node, name, does, options) => node.addEventListener(name, does, options);
-const TYPED = { "data-lm-suppress-shortcuts": true };
-
-function button(words, does, more = {}) {
-  const node = h("button", { type: "button", ...more }, words);
-  listen(node, "click", does);
-  return node;
-}
-
 // --- the kernel
 
 /** Asks one thing at a time. A request that a newer one replaces before it left is answered by null. */
 function makeLine(model, { changed, pushed }) {
   const queue = [], line = { words: "", isLost: false };
-  let last = floor(random() * 1e9) * 1000, flying = null, timer;
+  let last = firstNumber(), flying = null, timer;
 
   function tellWords(words) {
     if (words === line.words) return;
@@ -130,11 +62,10 @@ function makeLine(model, { changed, pushed }) {
     queue.push({ type, fields, id: ++last, resolve, reject });
     advance();
   });
-  const events = { "msg:custom": take, "comm:close": lose, comm_live_update: lose };
-  for (const name in events) model.on(name, events[name]);
+  const unhear = hear(model, { "msg:custom": take, "comm:close": lose, comm_live_update: lose });
   line.end = () => {
     clearTimeout(timer);
-    for (const name in events) model.off(name, events[name]);
+    unhear();
   };
   return line;
 }
@@ -195,15 +126,7 @@ function makeEditor(closed) {
     does?.(area.value);
   }
   node.append(h("div.buttons", button("Save", accept), button("Cancel", close)));
-  listen(area, "keydown", (event) => {
-    if (event.isComposing) return;
-    const isEnd = event.key === "Escape" || (event.key === "Enter" && !event.shiftKey);
-    if (event.key !== "Tab") event.stopPropagation();
-    if (!isEnd) return;
-    event.preventDefault();
-    if (event.key === "Enter") accept();
-    else close();
-  });
+  endByKey(area, accept, close);
   return {
     node,
     get isOpen() { return save !== null; },
@@ -318,12 +241,10 @@ const HOWS = [["contains", "contains"], ["is", "is exactly"], ["missing", "is mi
   ["length", "characters from … to"]];
 
 function makeFilterForm(add, problem) {
-  const column = h("select", { "aria-label": "Column", ...TYPED }), how = h("select", { "aria-label": "Condition", ...TYPED });
+  const column = h("select", { "aria-label": "Column", ...TYPED }), how = choice("Condition", HOWS, fit);
   const first = h("input", { "aria-label": "Value, or from", ...TYPED }), last = h("input", { "aria-label": "To", ...TYPED });
   const node = h("div.buttons.form", { role: "group", "aria-label": "Filter", hidden: "" }, column, how, first, last,
     button("Add filter", submit));
-  how.append(...HOWS.map(([value, words]) => h("option", { value }, words)));
-  listen(how, "change", fit);
   listen(node, "keydown", (event) => event.key === "Enter" && event.target.localName === "input" && submit());
 
   function fit() {
@@ -371,9 +292,9 @@ function makeFilterForm(add, problem) {
 function makeTable({ rowAt, moved, seen, keyed, opened }) {
   const head = h("div.heads", { role: "rowgroup" }), heads = h("div.row", { role: "row", "aria-rowindex": 1 });
   const body = h("div.rows", { role: "rowgroup" }), sizer = h("div.sizer", body), none = h("p.none.sub", { hidden: "" });
-  const node = h("div.grid", { role: "grid", tabindex: 0, "aria-label": "Rows", "aria-multiselectable": true, ...TYPED }, head, sizer);
+  const node = h("div.grid", { role: "grid", tabindex: 0, "aria-label": "Rows", "aria-multiselectable": true, ...OWN_KEYS }, head, sizer);
   const corner = h("div.head.number", { role: "columnheader" });
-  const uid = `ftn-${random().toString(36).slice(2)}`, filled = new WeakMap();
+  const uid = newId(), filled = new WeakMap();
   const table = { node, none, count: 0, top: 0, inSight: 1, active: { at: 0, place: 0 }, draw, go, place, setTop, focus };
   let order = [], layout = "", pinned = 0, lefts = [], tall = 0, room = 0, isSet = false;
   head.append(heads);
@@ -553,14 +474,13 @@ export function mount(el, model) {
   const table = makeTable({ rowAt, moved: () => { schedule(); need(); }, seen: () => { schedule(); need(); look(); }, keyed: press, opened: () => edit(false) });
   const tools = h("div.tools", search, more, status), empty = h("p", { hidden: "" }, "This data set has no rows.");
   const main = h("div.main", tools, form.node, h("div.under", chips, marks, bulk), table.node, table.none, editor.node, pane.node, h("p.sub.help", HELP));
-  const root = h("div.inspect", { role: "group" }), training = makeTraining(root, (words) => say(said, words));
+  const root = makeRoot("inspect"), training = makeTraining(root, (words) => say(said, words));
   const body = h("div", { hidden: "" }, h("div.top", name, figures, h("div.buttons", undo, redo, fix, train)), said,
     training.node, charts.node, h("div.split", findings.node, main), empty);
   root.append(link, problem, loading, body);
-  root.classList.add("ftn", "tex2jax_ignore", "mathjax_ignore");
 
   let state = { ...BLANK }, heads = [], pins = [], filters = [], sort = null, chosen = null, checked = new Set();
-  let view = floor(random() * 1e9) * 1000, held = -1, blocks = new Map(), stale = new Set(), isAsking = false, failed = "";
+  let view = firstNumber(), held = -1, blocks = new Map(), stale = new Set(), isAsking = false, failed = "";
   let selected = new Set(), current = null, row = null, tokens = null, frame = 0, marked = {}, drawn = [];
   let looking, typing, summing, work = NO_WORK, known = new Set();
 
@@ -857,18 +777,18 @@ export function mount(el, model) {
     drawTable();
     if (row?.row === current && (row !== drawn[0] || tokens !== drawn[1])) pane.fill(...(drawn = [row, tokens]));
     show(pane.node, row && !editor.isOpen);
-    if (root.contains(document.activeElement) && !document.activeElement.checkVisibility()) table.focus();
+    if (isFocusLost(root)) table.focus();
   }
   function drawTools() {
     const edits = (marked.edited ?? 0) + (marked.dropped ?? 0), fixes = checked.size;
     const words = [fixes && `Fix ${counted(fixes, "finding")}`, edits && `keep ${counted(edits, "edited row")}`].filter(Boolean).join(", ");
     show(fix, state.can.fix && words);
-    say(fix, `${words.slice(0, 1).toUpperCase()}${words.slice(1)} → new version`);
+    say(fix, `${capital(words)} → new version`);
     show(train, state.can.train);
     show(undo, marked.can_undo);
     show(redo, marked.can_redo);
     each(chips, filters, () => h("button.filter", { type: "button" }), (chip, one) => {
-      say(chip, `${shortened(oneLine(one.words))} ✕`);
+      say(chip, `${cut(oneLine(one.words), 60)} ✕`);
       put(chip, "aria-label", `Remove the filter: ${oneLine(one.words)}`);
       chip.onclick = () => {
         if (one.key === "search") search.value = "";
@@ -902,7 +822,6 @@ export function mount(el, model) {
     table.draw();
     tell(table.none, failed || (held === view && !table.count ? "No row matches." : ""));
   }
-  const shortened = (words) => (words.length > 60 ? `${words.slice(0, 60)}…` : words);
 
   listen(search, "input", () => {
     clearTimeout(typing);
@@ -916,33 +835,22 @@ export function mount(el, model) {
       event.preventDefault();
     }
   });
-  listen(root, "keydown", (event) => {       // JupyterLab's shortcuts listen further up
-    const { key, target: { localName } } = event;
-    const isTyped = ["input", "select", "textarea"].includes(localName) && key !== "Tab" && key !== "Escape";
-    if ((isTyped || (localName === "button" && (key === "Enter" || key === " "))) && !event.ctrlKey && !event.metaKey) event.stopPropagation();
-  });
-  const observer = new ResizeObserver(() => {
-    root.classList.toggle("ftn-narrow", root.clientWidth < 700);
+  keepKeys(root);
+  const remove = attach(root, el, 700, () => {
     schedule();
     need();
   });
-  el.append(root);
-  root.classList.toggle("ftn-narrow", root.clientWidth < 700);
-  model.on("change:state", update);
-  model.on("change:work", takeWork);
+  const unhear = hear(model, { "change:state": update, "change:work": takeWork });
   takeWork();
   update();
-  observer.observe(root);
   return () => {
-    model.off("change:state", update);
-    model.off("change:work", takeWork);
+    unhear();
     line.end();
-    observer.disconnect();
+    remove();
     cancelAnimationFrame(frame);
     clearTimeout(looking);
     clearTimeout(typing);
     clearTimeout(summing);
-    root.remove();
   };
 }
 

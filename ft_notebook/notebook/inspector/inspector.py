@@ -20,7 +20,7 @@ from ft_notebook.notebook.inspector.standing import Standing
 from ft_notebook.notebook.live import WIDGET_MIME
 from ft_notebook.views.text import visible
 
-SCRIPTS = ("inspector/inspector.js", "inspector/charts.js")       # parts of one module
+SCRIPTS = ("dom.js", "inspector/inspector.js", "inspector/charts.js")       # parts of one module
 FIRST_ROWS = 60         # that come with the view itself: a page cannot ask while the cell still runs
 
 

@@ -1,54 +1,11 @@
-/* A review: one item at a time, and a key for each verdict. What comes from data only ever becomes a text node or an
-   attribute's value; the kernel has made everything in it visible. One thing is asked at a time, and the next item is
-   shown when the kernel says that the verdict is kept. */
+/* A review: one item at a time, and a key for each verdict. The kernel has made everything in the data visible. One thing
+   is asked at a time, and the next item is shown when the kernel says that the verdict is kept. */
 
-const PATIENCE_MS = 2000, LONGEST_HEARD = 300;
-const SIGNS = { __proto__: null, blocks: "■", harms: "▲", notice: "●" };
+const LONGEST_HEARD = 300;
 const GONE = "The kernel of this view is gone. What you said is kept; to go on, run the cell again.";
 const BUSY = "The kernel is busy with a cell; it keeps your verdict when that ends.";
 const BLANK = { phase: "loading", noun: "item", can_keep: false, name: "", reviewer: "", question: "", count: 0, verdicts: [], item: null,
   judged: 0, can_undo: false, others: [], agreements: [], counts: [], result: [], problems: [] };
-const TYPED = { "data-lm-suppress-shortcuts": true };
-
-const whole = (value) => Number(value ?? 0).toLocaleString("en-US");
-const counted = (count, noun) => `${whole(count)} ${noun}${count === 1 ? "" : "s"}`;
-const capital = (words) => words.slice(0, 1).toUpperCase() + words.slice(1);
-
-// --- nodes
-
-/** `h("p.sub", {id}, "text", child)`: an element of class ftn-sub. */
-function h(tag, ...parts) {
-  const [name, ...classes] = tag.split("."), node = document.createElement(name);
-  if (classes.length) node.className = classes.map((each) => `ftn-${each}`).join(" ");
-  for (const part of parts) {
-    if (typeof part === "string" || part instanceof Node) node.append(part);
-    else for (const key in part) put(node, key, part[key]);
-  }
-  return node;
-}
-
-/** Set an attribute where it differs; null takes it away. */
-function put(node, name, value) {
-  if (value === null) node.removeAttribute(name);
-  else if (node.getAttribute(name) !== `${value}`) node.setAttribute(name, value);
-}
-
-function say(node, words) {
-  if (node.textContent !== words) node.textContent = words;
-}
-
-const show = (node, isShown) => put(node, "hidden", isShown ? null : "");
-
-function tell(node, words) {
-  say(node, words);
-  show(node, Boolean(words));
-}
-
-function button(words, does, more = {}) {
-  const node = h("button", { type: "button", ...more }, words);
-  node.addEventListener("click", does);
-  return node;
-}
 
 const key = (name) => h("kbd", { "aria-hidden": true }, name);
 
@@ -57,7 +14,7 @@ const key = (name) => h("kbd", { "aria-hidden": true }, name);
 /** Asks one thing at a time: what is asked while an answer is awaited is not sent. */
 function makeLine(model, { changed, answered }) {
   const line = { words: "", isWaiting: false, isLost: false };
-  let id = Math.floor(Math.random() * 1e9) * 1000, timer;
+  let id = firstNumber(), timer;
 
   function stop(words) {
     clearTimeout(timer);
@@ -85,11 +42,10 @@ function makeLine(model, { changed, answered }) {
     changed();
     return true;
   };
-  const events = { "msg:custom": take, "comm:close": lose, comm_live_update: lose };
-  for (const name in events) model.on(name, events[name]);
+  const unhear = hear(model, { "msg:custom": take, "comm:close": lose, comm_live_update: lose });
   line.end = () => {
     clearTimeout(timer);
-    for (const name in events) model.off(name, events[name]);
+    unhear();
   };
   return line;
 }
@@ -132,15 +88,7 @@ function makeNote(saved, closed) {
   }
   node.append(h("label", "Note ", h("span.sub", "(Enter keeps it, Shift+Enter breaks the line, Escape leaves)"), area),
     h("div.buttons", button("Keep the note", accept), button("Cancel", close)));
-  area.addEventListener("keydown", (event) => {
-    if (event.isComposing) return;
-    if (event.key !== "Tab") event.stopPropagation();
-    if (event.key === "Escape" || (event.key === "Enter" && !event.shiftKey)) {
-      event.preventDefault();
-      if (event.key === "Enter") accept();
-      else close();
-    }
-  });
+  endByKey(area, accept, close);
   return note;
 }
 
@@ -158,7 +106,7 @@ export function mount(el, model) {
 
   const name = h("input", { type: "text", maxlength: 100, autocomplete: "off", ...TYPED });
   const begin = button("Begin", () => line.ask("begin", { reviewer: name.value }));
-  const uid = `ftn-${Math.random().toString(36).slice(2)}`;
+  const uid = newId();
   const asking = h("div.asking", h("p", { id: uid }, "Who is looking? Your name is kept with what you say."), name, begin);
   put(name, "aria-labelledby", uid);
 
@@ -179,9 +127,8 @@ export function mount(el, model) {
   const data = button("Keep as preference data", () => line.ask("keep"));
   const done = h("div", over, counts, result, h("div.tools", data), h("p.sub", "With ← you can look again and change what you said."));
   const tools = h("div.tools", back, next, write, undo), others = h("ul.others");
-  const stage = h("div.stage", { tabindex: 0, role: "group", ...TYPED }, question, item, done, tools, others);
-  const root = h("div.review", { role: "group" }, link, problem, loading, top, bar, problems, asking, stage, said, heard);
-  root.classList.add("ftn", "tex2jax_ignore", "mathjax_ignore");
+  const stage = h("div.stage", { tabindex: 0, role: "group", ...OWN_KEYS }, question, item, done, tools, others);
+  const root = makeRoot("review", link, problem, loading, top, bar, problems, asking, stage, said, heard);
 
   let now = { ...BLANK }, drawn = "", laid = "", parts = [], drafts = new Map(), isFirst = true;
 
@@ -272,7 +219,7 @@ export function mount(el, model) {
     const told = [...now.others.map(([name, count]) => `${name} has judged ${whole(count)} of ${whole(now.count)}.`), ...now.agreements];
     others.replaceChildren(...told.map((words) => h("li", words)));
     show(others, told.length);
-    if (root.contains(document.activeElement) && !document.activeElement.checkVisibility()) stage.focus({ preventScroll: true });
+    if (isFocusLost(root)) stage.focus({ preventScroll: true });
   }
   function drawItem() {
     const one = now.item, isPair = now.noun === "pair", place = `${whole(one.place)} of ${whole(now.count)}`;
@@ -311,25 +258,18 @@ export function mount(el, model) {
     result.replaceChildren(...now.result.map((words) => h("p", words)));
   }
 
-  stage.addEventListener("keydown", press);
-  name.addEventListener("keydown", (event) => {
+  listen(stage, "keydown", press);
+  listen(name, "keydown", (event) => {
     if (event.key !== "Tab") event.stopPropagation();
     if (event.key === "Enter" && !event.isComposing) begin.click();
   });
-  root.addEventListener("keydown", (event) => {       // a button that is pressed by Enter or Space, and no cell
-    if (event.target.localName === "button" && ["Enter", " "].includes(event.key)) event.stopPropagation();
-  });
-  const observer = new ResizeObserver(() => root.classList.toggle("ftn-narrow", root.clientWidth < 620));
-  el.append(root);
-  root.classList.toggle("ftn-narrow", root.clientWidth < 620);
-  model.on("change:state", update);
+  keepKeys(root);
+  const remove = attach(root, el, 620), unhear = hear(model, { "change:state": update });
   update();
-  observer.observe(root);
   return () => {
-    model.off("change:state", update);
+    unhear();
     line.end();
-    observer.disconnect();
-    root.remove();
+    remove();
   };
 }
 

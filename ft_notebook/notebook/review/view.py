@@ -22,6 +22,7 @@ from ft_notebook.notebook.review.facts import Item
 from ft_notebook.notebook.review.review import Review
 from ft_notebook.views.text import visible
 
+SCRIPTS = ("dom.js", "review/review.js")       # parts of one module
 MAX_CHARACTERS = 20_000     # of one text on the page
 MAX_TEXTS = 60              # columns of a row
 MAX_REASONS = 12
@@ -33,7 +34,7 @@ Message = dict[str, Any]
 class ReviewView(anywidget.AnyWidget):
     """One review on one page. `on_said` is called whenever a verdict was kept or taken back."""
 
-    _esm = asset("review/review.js")
+    _esm = asset(*SCRIPTS)
     _css = asset("card.css", "review/review.css")
     state = traitlets.Dict().tag(sync=True)
 

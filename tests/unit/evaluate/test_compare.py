@@ -222,17 +222,26 @@ def test_chunks_bound_memory_and_change_nothing(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_losses_are_weighted_by_tokens() -> None:
-    base = [(2.0 * tokens, tokens) for tokens in range(1, 21)] + [(1000.0, 200)]
-    tuned = [(1.0 * tokens, tokens) for tokens in range(1, 21)] + [(700.0, 200)]
+    base = [((2.0 + 0.1 * (tokens % 5)) * tokens, tokens) for tokens in range(1, 21)] + [(200.0, 40)] * 5
+    tuned = [(loss - 1.0 * tokens, tokens) for loss, tokens in base[:20]] + [(140.0 + i, 40) for i in range(5)]
     loss, perplexity = compare_losses(base, tuned, resamples=500, seed=0)
-    assert loss.base == pytest.approx((2 * 210 + 1000) / 410)
-    assert loss.tuned == pytest.approx((210 + 700) / 410)
+    short = sum(loss for loss, _ in base[:20])
+    assert loss.base == pytest.approx((short + 1000) / 410)
+    assert loss.tuned == pytest.approx((short - 210 + 710) / 410)
     assert perplexity.base == pytest.approx(np.exp(loss.base))
     assert loss.base_low is not None and perplexity.base_low is not None
     assert perplexity.base_low == pytest.approx(np.exp(loss.base_low))
     assert perplexity.difference == pytest.approx(perplexity.tuned - perplexity.base)
+    assert perplexity.low is not None and perplexity.high is not None
+    assert perplexity.low < perplexity.difference < perplexity.high
     assert not loss.is_higher_better and not loss.is_share
     assert loss.high is not None and loss.high < 0 and not loss.is_noise
+
+
+def test_one_example_that_differs_from_all_others_gives_no_interval_of_a_loss() -> None:
+    base = [(2.0 * tokens, tokens) for tokens in range(1, 21)] + [(1000.0, 200)]
+    loss, _ = compare_losses(base, [(value / 2, tokens) for value, tokens in base], resamples=500, seed=0)
+    assert (loss.base_low, loss.low) == (None, None) and loss.is_noise
 
 
 def test_losses_that_did_not_change_are_noise_without_an_interval() -> None:

@@ -77,7 +77,8 @@ def calibration(**changes):
     ({}, "It is 90 % sure on average, and right in 60 % of the rows: it is surer than it is right."),
     ({"confidence": 0.3}, "it is more often right than it is sure."), ({"is_decided": False}, "within noise."), ({}, "No confidence marks off answers of which 95 % are right."),
     ({"threshold": 0.0, "handed_over": 0.0}, "95 % are right without handing anything over."),
-    ({"threshold": 0.62, "handed_over": 0.08}, "Hand over the 8 % of rows below 0.62 confidence: of the others at least 95 % are right.")])
+    ({"threshold": 0.62, "handed_over": 0.08}, "Hand over the 8 % of rows below 0.62 confidence: of the others at least 95 % are right."),
+    ({"threshold": 0.93, "handed_over": 0.79}, "Only the 21 % of rows at 0.93 confidence or more reach the wanted 95 %.")])
 def test_calibration_is_told_in_sentences(changes, words):
     assert words in " ".join(calibration_words(calibration(**changes)))
 

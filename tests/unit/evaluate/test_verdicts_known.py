@@ -50,6 +50,14 @@ def test_a_prompt_that_does_as_well_is_reason_not_to_ship(seed: int) -> None:
     assert "Do not ship: the best prompt (base, 5 examples) does" in found.verdict.sentence
 
 
+def test_a_prompt_that_has_all_rows_right_leaves_nothing_to_gain_however_few_they_are() -> None:
+    bed = Bed.of(1, rows=60)
+    always = bed.hits(1.0)
+    found = evaluated(with_answers(with_answers(bed.material(), "tuned", bed.answers(always)), "few-shot",
+                                   bed.answers(always)))
+    assert (found.verdict.kind, reasons(found)[0]) == ("hold", "prompt_as_good")
+
+
 @pytest.mark.parametrize("seed", SEEDS)
 def test_a_gain_that_is_sure_and_too_small_to_pay_is_reason_not_to_ship(seed: int) -> None:
     bed = Bed.of(seed, rows=400)

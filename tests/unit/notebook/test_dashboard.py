@@ -18,7 +18,9 @@ from hostile import HOSTILE
 from sample_evaluation import LABELS, everywhere, made_rows, sample
 
 from ft_notebook.evaluate.evaluation import Answer
+from ft_notebook.notebook.dashboard.card import SCRIPTS
 from ft_notebook.notebook.dashboard.dashboard import Dashboard
+from ft_notebook.notebook.dashboard.nearest import TrainingRow
 from ft_notebook.notebook.dashboard.state import MOST_ROWS, state_of
 from ft_notebook.notebook.live import WIDGET_MIME
 from ft_notebook.views.text import visible
@@ -91,16 +93,13 @@ def test_the_page_is_handed_words_in_which_nothing_hides():
         assert [read["rows"][0]["slices"], read["slices"]] == [[[seen, seen]], [[seen, seen]]]
 
 
-def test_the_widget_tells_of_a_row_and_leaves_other_messages_alone():
-    asked = []
-    dashboard = Dashboard(sample(), on_row=asked.append)
-    assert dashboard.state["can"] == {"look": True}
-    for message in ({"type": "row", "row": 17}, {"type": "row", "row": "17"}, {"type": "row"}, {"type": "other", "row": 3}, None, [1]):
-        dashboard._handle_custom_msg(message, [])
-    assert asked == [17]
-    silent = Dashboard(sample())
-    assert silent.state["can"] == {"look": False}
-    silent._handle_custom_msg({"type": "row", "row": 17}, [])
+def test_training_examples_are_handed_over_with_nothing_hidden():
+    assert state_of(sample())["training"] == []
+    for text in HOSTILE:
+        state = json.loads(json.dumps(state_of(sample(), {7: TrainingRow(text, "billing")}), ensure_ascii=False).encode())
+        assert state["training"] == [[7, visible(text), "billing"]]
+        bundle = Dashboard(sample(), training={7: TrainingRow(text, "billing")}).state
+        assert bundle["training"] == [[7, visible(text), "billing"]]
 
 
 def test_a_saved_notebook_keeps_the_card_beside_the_widget():
@@ -113,7 +112,7 @@ def test_a_saved_notebook_keeps_the_card_beside_the_widget():
 
 
 def test_the_script_and_its_style_keep_to_the_rules_of_the_house():
-    code, style = (asset(f"dashboard/dashboard.{kind}") for kind in ("js", "css"))
+    code, style = asset(*SCRIPTS), asset("dashboard/dashboard.css")
     assert len(code.encode()) < 50_000 and "</" not in code and "<!--" not in code
     assert not re.search(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\b|new Function|DOMParser|https?://(?!www\.w3\.org)", code)
     colours = [line for line in style.splitlines() if re.search(r"#[0-9a-fA-F]{3,8}\b|rgba?\(|hsla?\(", line)]

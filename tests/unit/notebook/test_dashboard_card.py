@@ -21,6 +21,7 @@ from sample_evaluation import everywhere, made_rows, sample
 
 from ft_notebook.evaluate.evaluation import Answer, Verdict
 from ft_notebook.notebook.dashboard.card import page_html, static_html, static_text
+from ft_notebook.notebook.dashboard.nearest import TrainingRow
 from ft_notebook.notebook.dashboard.tables import labels_and_counts, shade
 from ft_notebook.views.text import visible
 
@@ -123,6 +124,23 @@ def test_a_failure_shows_all_answers_with_what_differs_marked():
     assert "duplicate charge, <del>high</del> priority" in fold and "duplicate charge, <ins>low</ins> priority" in fold
     assert "Nearest in the training data: rows 1, 40." in fold and "language: en" in fold
     assert ">✗ wrong · 0.91 sure<" in fold and ">✓ right<" in fold
+
+
+def test_a_failure_shows_the_nearest_training_examples_as_text_that_is_cut():
+    row = made_rows(1)[0].model_copy(update={"nearest": [40, 1200, 9], "answers": {"tuned": Answer(text="x", score=0.0, confidence=0.91)}})
+    training = {1200: TrainingRow("p" * 500, "t" * 500), 40: TrainingRow("<b>My\ninvoice</b>", "billing")}
+    page = static_html(sample(rows=[row]), training)
+    fold = page[page.index("<summary>Row 3"):]
+    lines = [html.unescape(each) for each in re.findall(r"<li>(.*?)</li>", fold)]
+    assert lines == ["Training row 40: <b>My ↵ invoice</b> → billing",
+                     f"Training row 1,200: {'p' * 120}… (500 characters) → {'t' * 60}… (500 characters)"]
+    assert "<b>My" not in fold and "rows 40, 1,200, 9." in fold
+
+
+def test_training_examples_take_no_more_room_than_the_card_has():
+    training = {row: TrainingRow("\u9000" * 3000, "$" * 3000) for row in range(1, 600)}
+    rows = [row.model_copy(update={"answers": {**row.answers, "tuned": Answer(text="\\" * 900, score=0.0, confidence=0.5)}}) for row in made_rows(500)]
+    assert 150_000 < len(static_html(sample(rows=rows), training).encode()) < 400_000
 
 
 def test_graded_scores_are_shown_as_they_are():

@@ -14,6 +14,7 @@ import small_runs
 
 import ft_notebook
 from ft_notebook.errors import RunError, UserError
+from ft_notebook.evaluate.evaluation import Evaluation
 from ft_notebook.notebook import evaluating
 from ft_notebook.notebook.evaluating import evaluate, newest_evaluation, require_evaluation
 from ft_notebook.store.run_folder import RunFolder
@@ -176,6 +177,23 @@ def test_the_words_that_moved_an_answer_are_told(run, here):
     assert (table["moved"].abs().diff().dropna() <= 0).all() and (table["moved"] != 0).any()
     with pytest.raises(UserError, match="there is no row 100000"):
         evaluated.explain(100000)
+
+
+def test_what_people_said_counts_in_the_next_evaluation_and_its_gates(run, here):
+    gated = SMALL | {"gates": ["win_rate >= 0.6"]}
+    first = evaluate(run.name, objects={}, **gated)
+    assert [gate.passed for gate in first.evaluation.gates] == [False], "nobody was asked"
+    review = first.review(contenders=("tuned", "few-shot"), reviewer="ana")
+    while (item := review.next()) is not None:
+        review.say(item, "left" if review.queue.sides(item.id, "ana")[0] == "tuned" else "right")
+    pairs = review.summary().judged
+    here.clear()
+    again = evaluate(run.name, objects={}, **gated)
+    assert here == ["loading the model", "looking for the best few-shot prompt"], "no model is asked for that"
+    kept = Evaluation.from_json(again.path.read_bytes())
+    assert [(one.by, one.contender, one.wins, one.losses) for one in kept.preferences] == [("people", "few-shot", pairs, 0)]
+    assert pairs > 0 and [gate.passed for gate in kept.gates] == [True]
+    assert first.evaluation.preferences == kept.preferences, "nor for the one that was reviewed"
 
 
 def test_the_process_answers_and_ends(run):
