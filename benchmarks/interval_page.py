@@ -7,7 +7,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from benchmarks.about import about_machine
-from benchmarks.interval_attempts import ATTEMPTS
 
 LOW, HIGH = 0.93, 0.97
 MOST_ALARMS = 0.05
@@ -49,7 +48,7 @@ def page(coverage: Sequence[Row], alarms: Sequence[Row], *, simulations: int, re
         *_table(alarms, lambda value: value > MOST_ALARMS + 2 * error), "",
         f"Bold from {MET} examples on: outside; of alarms, those above 5 % by more than twice the error of "
         f"{simulations} simulations, {200 * error:.1f} points.", "",
-        ATTEMPTS,
+        "What else was tried: docs/decisions/0010-intervals.md.", "",
     ])
 
 

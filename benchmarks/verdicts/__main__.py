@@ -15,7 +15,7 @@ import os
 import tempfile
 import time
 from collections.abc import Sequence
-from contextlib import redirect_stdout
+from contextlib import redirect_stderr
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -78,7 +78,7 @@ def run_setting(setting: Setting, seed: int, world: Path, folder: Path) -> Evalu
 
     place = Path(tempfile.mkdtemp(dir=folder))
     train, heldout = setting.write(place, seed)
-    with redirect_stdout(io.StringIO()):        # the progress of every run
+    with redirect_stderr(io.StringIO()):        # the progress of every run
         run = ft_notebook.finetune(setting.recipe(world, train, heldout, seed), name=f"bed-{seed}", objects={},
                                    wait=True)
     if run.status != "finished":

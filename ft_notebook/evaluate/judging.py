@@ -2,7 +2,8 @@
 
 What decides, in this order: gates that the user set; rows that were trained on, for then no score means anything;
 the tuned model against the best prompt, by a test and an interval; a score that one label alone would reach; general
-questions forgotten. The rest qualifies the verdict and is told with it.
+questions forgotten. Too few rows to tell come last: they leave it undecided where nothing is sure to speak against it.
+The rest qualifies the verdict and is told with it.
 """
 
 from __future__ import annotations
@@ -63,15 +64,14 @@ def best_prompt(contenders: Sequence[Heard], stand: Standing) -> str:
 
 def judge(evaluation: Evaluation, yardstick: Yardstick | None = None) -> Verdict:
     """The verdict on an evaluation that is complete but for it."""
-    against = _hindrances(evaluation, yardstick)
-    first = next(against, None)
+    against = sorted(_hindrances(evaluation, yardstick), key=lambda reason: reason.kind == "too_few")
     gain = _gain(evaluation)
     qualities = list(_qualities(evaluation))
-    if first is not None:
-        kind: VerdictKind = "undecided" if first.kind == "too_few" else "hold"
-        reasons = [first, *against, *([gain] if gain else []), *qualities]
+    if against:
+        kind: VerdictKind = "undecided" if against[0].kind == "too_few" else "hold"
+        reasons = [*against, *([gain] if gain else []), *qualities]
         return Verdict(kind=kind, reasons=reasons, sentence=(
-            f"{'Undecided' if kind == 'undecided' else 'Do not ship'}: {first.text}."))
+            f"{'Undecided' if kind == 'undecided' else 'Do not ship'}: {against[0].text}."))
     if gain is None:
         return Verdict(kind="undecided", sentence="Undecided: nothing was measured.", reasons=[])
     reasons = [gain, *qualities]
@@ -87,7 +87,8 @@ def _told(reasons: Sequence[Reason]) -> str:
 
 
 def _hindrances(evaluation: Evaluation, yardstick: Yardstick | None) -> Iterator[Reason]:
-    """What keeps it from being shipped, the gravest first."""
+    """What keeps it from being shipped, or from being judged, the gravest first."""
+    are_too_few = False
     failed = [gate for gate in evaluation.gates if not gate.passed]
     if failed:
         more = f" (and {len(failed) - 1} more)" if len(failed) > 1 else ""
@@ -100,9 +101,10 @@ def _hindrances(evaluation: Evaluation, yardstick: Yardstick | None) -> Iterator
             "remembers, not what it can do"))
     found = _main_difference(evaluation, evaluation.baseline)
     if found is not None and not (found.is_decided and _better(found) > 0 and _is_worth_it(evaluation, found)):
-        yield _not_better(evaluation, found)
-    if yardstick is not None and yardstick.score >= ONE_CLASS and not (
-            yardstick.p_value <= LEVEL and yardstick.low > 0):
+        reason = _not_better(evaluation, found)
+        are_too_few = reason.kind == "too_few"
+        yield reason
+    if yardstick is not None and _says_one_label(yardstick, _value(evaluation, TUNED), are_too_few=are_too_few):
         score, always = amounts([_value(evaluation, TUNED), yardstick.score], is_share=True)
         yield Reason(kind="one_class", is_good=False, text=(
             f"it does no better than always answering {quoted(yardstick.label, 40)} ({score} against {always})"))
@@ -116,6 +118,12 @@ def _hindrances(evaluation: Evaluation, yardstick: Yardstick | None) -> Iterator
         elif field is not None:
             yield Reason(kind="forgot", is_good=False, text=(
                 f"it forgot {field.name}: {_change(field.difference, field.low, field.high)} on general questions"))
+
+
+def _says_one_label(yardstick: Yardstick, score: float, *, are_too_few: bool) -> bool:
+    """Whether the score is no better than that of one label; of rows too few to tell, it must not look better."""
+    is_better = yardstick.p_value <= LEVEL and yardstick.low > 0
+    return yardstick.score >= ONE_CLASS and not is_better and (score <= yardstick.score or not are_too_few)
 
 
 def _not_better(evaluation: Evaluation, found: Difference) -> Reason:

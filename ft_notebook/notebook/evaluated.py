@@ -8,9 +8,9 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ft_notebook.data.examples import example_from_json
+from ft_notebook.data.examples import Message, example_from_json
 from ft_notebook.errors import RunError, UserError
-from ft_notebook.evaluate.evaluation import Evaluation, Preference
+from ft_notebook.evaluate.evaluation import EvaluatedRow, Evaluation, Preference
 from ft_notebook.evaluate.likeness import words_that_moved
 from ft_notebook.evaluate.preferring import AskedRow, asked_rows, people_preferences, with_people
 from ft_notebook.recipe.names import quoted
@@ -85,8 +85,9 @@ class Evaluated:
                             seed=seed, conversations=heldout_conversations(run), folder=run.path / REVIEWS)
 
     def explain(self, row: int, by: str = "left_out") -> Any:
-        """Which words of a row's prompt moved the tuned model's answer, as a pandas DataFrame, the most telling first.
+        """Which words of a row moved the tuned model's answer, as a pandas DataFrame, the most telling first.
 
+        The words are those of the last user turn; turns before it are asked as they stand.
         `moved`: by how much the answer's log-probability falls when the word is left out. by: `left_out`, or
         `gradients` (the extra `explain`), what each word adds by integrated gradients, counted from a prompt in which
         all are blank; the table's `attrs` then hold the `difference` that they should sum to and what is `missing`
@@ -102,15 +103,17 @@ class Evaluated:
         if found is None or "tuned" not in found.answers:
             raise UserError(f"there is no row {row} in this evaluation that the tuned model answered.")
         answer, attributes = found.answers["tuned"].text, {}
+        *before, asked = self._conversation(found)
         answerer = Answerer(self.path.parents[1])
         try:
             if by == "gradients":
-                gradients = answerer.word_gradients(found.prompt, answer)
+                gradients = answerer.word_gradients([*before, asked], answer)
                 moved, attributes = gradients.words, {"difference": gradients.difference, "missing": gradients.missing}
                 if not gradients.is_complete:
                     warnings.warn(gradients.complaint, stacklevel=2)
             else:
-                moved = words_that_moved(lambda prompts: answerer.log_likelihoods(prompts, answer), found.prompt)
+                moved = words_that_moved(lambda texts: answerer.log_likelihoods(
+                    [[*before, {**asked, "content": text}] for text in texts], answer), asked["content"])
         finally:
             answerer.close()
         table = pandas.DataFrame(moved, columns=["word", "moved"])
@@ -173,6 +176,11 @@ class Evaluated:
         evaluation = self.evaluation
         for output in Dashboard(evaluation, training=self._training(evaluation)).outputs():
             display(output, raw=True)
+
+    def _conversation(self, row: EvaluatedRow) -> list[dict[str, str]]:
+        """What was asked in a row, with the turns before it where it is one of the held-out examples."""
+        turns = heldout_conversations(self._run).get(row.id, (Message("user", row.prompt),))
+        return [{"role": turn.role, "content": turn.content} for turn in turns]
 
     def _training(self, evaluation: Evaluation) -> Training:
         """The training examples that its rows name, while the run's data are as they were."""

@@ -2,7 +2,8 @@
 
 What bins show by chance alone would be taken for an error: the plain figure of a perfectly calibrated model on 100
 rows is 0.04 to 0.08. So each bin's distance is corrected for what chance adds to it, and the interval allows for what
-no correction can know. docs/results/interval_coverage.md has how often it holds the truth, and what else was tried.
+no correction can know. docs/results/interval_coverage.md has how often it holds the truth, and
+docs/decisions/0010-intervals.md what else was tried.
 """
 
 from __future__ import annotations

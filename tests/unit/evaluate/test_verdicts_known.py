@@ -111,6 +111,31 @@ def test_accuracy_that_one_label_alone_would_reach_is_seen_through(seed: int) ->
 
 
 @pytest.mark.parametrize("seed", SEEDS)
+def test_saying_one_label_is_no_merit_where_the_best_prompt_says_it_too(seed: int) -> None:
+    bed = Bed.of(seed, weights=(97, 1, 1, 1))
+    always = [replace(one, text="billing") for one in bed.answers([True] * len(bed.rows))]
+    found = evaluated(with_answers(with_answers(bed.material(base=0.6, retrieved=0.7), "tuned", always), "few-shot", always))
+    assert found.verdict.kind == "hold" and "one_class" in reasons(found)[:2]
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_what_is_sure_to_speak_against_it_holds_it_back_however_few_the_rows(seed: int) -> None:
+    bed = Bed.of(seed, rows=12)
+    material = bed.material(base=0.25, few_shot=0.5, retrieved=0.5, tuned=0.75)
+    found = evaluated(replace(material, forgetting=general(bed.rng, base=0.6, tuned=0.4)))
+    assert (found.verdict.kind, reasons(found)[:2]) == ("hold", ["forgot", "too_few"])
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_a_score_above_that_of_one_label_is_not_called_equal_to_it_on_a_few_rows(seed: int) -> None:
+    bed = Bed.of(seed, rows=14, weights=(12, 1, 1, 1))
+    billing = sum(row.target == "billing" for row in bed.rows) / len(bed.rows)
+    assert billing >= 0.6, "one label is worth a look"
+    found = evaluated(bed.material(base=0.25, few_shot=billing, retrieved=0.5, tuned=min(1.0, billing + 0.1)))
+    assert found.verdict.kind == "undecided" and "one_class" not in reasons(found)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
 def test_confidence_that_means_nothing_is_told(seed: int) -> None:
     bed = Bed.of(seed)
     sure = bed.answers(bed.hits(0.75), sure=lambda is_hit, rng: rng.uniform(0.97, 1.0))

@@ -250,6 +250,11 @@ def test_a_row_is_explained_by_gradients_in_the_columns_of_the_other_way(
     assert gradients.attrs["difference"] != 0
     with pytest.raises(UserError, match=r"`shap`.*`left_out`, `gradients`"):
         found.explain(row.row, by="shap")
+    asked = [{"role": "user", "content": "first"}, {"role": "assistant", "content": "yes"}, {"role": "user", "content": row.prompt}]
+    with monkeypatch.context() as patch:
+        patch.setattr(found, "_conversation", lambda row: asked)
+        later = found.explain(row.row)
+    assert set(later["word"]) == set(left_out["word"]) and not later.equals(left_out), "the turns before it count"
     poor = WordGradients([("a", 0.1), ("b", -0.5)], 2.0)
     monkeypatch.setattr(supervise.Answerer, "word_gradients", lambda self, prompt, answer: poor)
     with pytest.warns(UserWarning, match="sum to -0.40"):
