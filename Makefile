@@ -56,6 +56,8 @@ results: install
 	$(BIN)/python -m benchmarks.memory_plan
 	$(BIN)/python -m benchmarks.generation
 	$(BIN)/python -m benchmarks.evaluation_time
+	$(BIN)/python -m benchmarks.verdicts
+	$(BIN)/python -m benchmarks.interval_coverage
 
 # A training step on the CPU against its peers, and how its cost grows; hours. Writes docs/results/cpu_step.md.
 cpu-step: install

@@ -57,6 +57,7 @@ def main() -> int:
     page = options.page or (None if options.setting else PAGE)
     with tempfile.TemporaryDirectory(prefix="verdicts-") as home:
         os.environ["FT_NOTEBOOK_HOME"] = home
+        os.environ.setdefault("OMP_NUM_THREADS", "1")       # of so small a model, more only wait for one another
         world = options.world or Path(home) / "world"
         if not world.is_dir():
             make_world(world)

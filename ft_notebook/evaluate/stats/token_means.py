@@ -22,11 +22,12 @@ MAX_LOSS = 700.0  # exp() of more overflows; no perplexity of that size means an
 
 @dataclass(frozen=True)
 class TokenMeans:
-    """Symmetric studentized bootstrap intervals over examples of both sides' losses, at least two examples.
+    """Studentized bootstrap intervals over examples of both sides' losses, at least two examples.
 
     How far a resample's loss lies from the sample's is told in the resample's own standard errors, those of a ratio by
     linearization: a resample without the few hard long examples has a lower loss, and a smaller error. One side's loss,
-    which is positive, is taken on the scale of its logarithm. Sources: Hall, "On Symmetric Bootstrap Confidence
+    which is positive, is taken on the scale of its logarithm. Intervals are symmetric, but for perplexities, which are
+    skewed: theirs has tails of its own. Sources: Hall, "On Symmetric Bootstrap Confidence
     Intervals" (1988), doi 10.1111/j.2517-6161.1988.tb01703.x; for the errors of ratios Cochran, "Sampling Techniques"
     (1977), section 6.
     """
@@ -78,17 +79,20 @@ class TokenMeans:
             return None
         figures = np.exp(self.losses)
         return _interval(figures[:, 1] - figures[:, 0], (figures**2 * self.variances).sum(axis=1)
-                         - 2 * figures[:, 0] * figures[:, 1] * self.covariances)
+                         - 2 * figures[:, 0] * figures[:, 1] * self.covariances, is_symmetric=False)
 
 
-def _interval(figures: Any, variances: Any) -> Interval | None:
+def _interval(figures: Any, variances: Any, *, is_symmetric: bool = True) -> Interval | None:
     """The first of each are the sample's, the others those of its resamples."""
     import numpy as np
 
     point, errors = float(figures[0]), np.sqrt(np.maximum(variances, 0.0))
     if errors[0] <= 1e-9 * max(1e-3, abs(point)):
         return None
-    apart = np.sort(np.divide(np.abs(figures[1:] - point), errors[1:], out=np.full(len(figures) - 1, np.inf),
-                              where=errors[1:] > 1e-7 * errors[0]))
-    half = float(apart[min(math.ceil((len(apart) + 1) * (1 - LEVEL)) - 1, len(apart) - 1)]) * float(errors[0])
-    return (point - half, point + half) if math.isfinite(half) else None
+    apart = np.divide(figures[1:] - point, errors[1:], out=np.full(len(figures) - 1, np.inf),
+                      where=errors[1:] > 1e-7 * errors[0])
+    below, above = (np.abs(apart),) * 2 if is_symmetric else (apart, -apart)
+    level = LEVEL if is_symmetric else LEVEL / 2
+    reaches = [float(np.sort(each)[min(math.ceil((len(each) + 1) * (1 - level)) - 1, len(each) - 1)] * errors[0])
+               for each in (below, above)]
+    return (point - reaches[0], point + reaches[1]) if all(map(math.isfinite, reaches)) else None

@@ -44,3 +44,14 @@ def test_losses_of_zero_and_beyond_meaning_are_told_apart() -> None:
     assert found.of_side(1) is None and found.of_side(0) is not None and found.of_side(0)[0] >= 0  # type: ignore[index]
     huge = TokenMeans.of(sums + MAX_LOSS * tokens, tokens, resamples=200, seed=0)
     assert huge.of_perplexities() is None and huge.of_difference() is not None
+
+
+def test_the_interval_of_a_difference_of_perplexities_reaches_further_to_the_side_of_the_larger_one() -> None:
+    leaning = []
+    for index in range(20):
+        sums, tokens = skewed(index)
+        found = TokenMeans.of(sums, tokens, resamples=400, seed=index).of_perplexities()
+        before, after = np.exp(sums.sum(axis=1) / tokens.sum(axis=1))
+        assert found is not None and found[0] < after - before < found[1]
+        leaning.append((after - before - found[0]) / (found[1] - (after - before)))
+    assert np.mean(leaning) > 1.2
