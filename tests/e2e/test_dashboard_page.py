@@ -278,6 +278,8 @@ def test_an_opened_failure_stands_side_by_side_with_what_differs_marked(page: An
     words = pane.inner_text()
     assert "✗ wrong · 0.91 sure" in words and "✓ right" in words and "no answer" in words
     assert "among the training examples" in words and "Nearest in the training data: rows 1, 40." in words
+    page.evaluate("model.emit('comm:close')")
+    assert blocks.count() == 6
     pane.get_by_role("button", name="length: long").click()
     assert "length: long ✕" in chips(page)
 

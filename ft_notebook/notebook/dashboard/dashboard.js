@@ -65,19 +65,16 @@ const fold = (words, ...parts) => h("details", h("summary", words), ...parts);
 /** Draw the dashboard of a widget's model in `el`; gives the function that takes it away. */
 export function mount(el, model) {
   const root = makeRoot("dashboard");
-  let view = null;
   const update = () => {
     const state = model.get("state") ?? {};
     put(root, "aria-label", `Evaluation of ${shown(state.name)}`);
-    view = state.rows ? makeView(state, model) : { node: h("p", { role: "status" }, "Nothing was evaluated yet.") };
-    root.replaceChildren(view.node);
+    root.replaceChildren(state.rows ? makeView(state) : h("p", { role: "status" }, "Nothing was evaluated yet."));
   };
-  const lose = () => view?.lose?.();
   keepKeys(root);
   listen(root, "keydown", (event) => {       // which clears the search
     if (event.target.type === "search" && event.key === "Escape") event.stopPropagation();
   });
-  const unhear = hear(model, { "change:state": update, "comm:close": lose, comm_live_update: lose });
+  const unhear = hear(model, { "change:state": update });
   update();
   const remove = attach(root, el, NARROW);
   return () => {
@@ -86,7 +83,7 @@ export function mount(el, model) {
   };
 }
 
-function makeView(state, model) {
+function makeView(state) {
   const { contenders, tuned, rows } = state;
   const title = (at) => brief(contenders[at]?.title);
   const score = (row, at) => row.answers[at]?.[1] ?? null, hit = (row, at) => row.answers[at]?.[2] ?? null;
@@ -582,7 +579,7 @@ function makeView(state, model) {
       if (row.slices.length) notes.push(h("div.chips", { role: "group", "aria-label": "Slices of this row" }, ...row.slices.map(([column, value]) => button(`${brief(column)}: ${brief(value)}`, () => filterSlice(column, value)))));
       about.replaceChildren(...notes);
     }
-    return { node, fill, lose: () => show(look, false) };
+    return { node, fill };
   }
 
   // --- all of it
@@ -601,7 +598,7 @@ function makeView(state, model) {
   list.renew();
   drawn.push(list.draw);
   for (const draw of drawn) draw();
-  return { node, lose: list.pane.lose };
+  return node;
 }
 
 export default { render: ({ model, el }) => mount(el, model) };
