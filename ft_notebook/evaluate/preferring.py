@@ -17,7 +17,7 @@ from ft_notebook.data.people.agreement import Agreement
 from ft_notebook.data.people.pairs import Pair, PairQueue, kept_reviews, pair_rubric
 from ft_notebook.errors import UserError
 from ft_notebook.evaluate.assess import KEPT_CHARACTERS
-from ft_notebook.evaluate.evaluation import Evaluation, Preference
+from ft_notebook.evaluate.evaluation import EvaluatedRow, Evaluation, Preference
 from ft_notebook.evaluate.generation.speaking import Conversation
 from ft_notebook.evaluate.standing import TUNED
 from ft_notebook.evaluate.stats.intervals import Interval
@@ -51,11 +51,15 @@ class AskedRow:
         return Pair(self.row, self.messages, self.answers[first], self.answers[second])
 
 
-def asked_rows(evaluation: Evaluation, conversations: Mapping[str, Conversation] | None = None) -> list[AskedRow]:
+def conversation_of(row: EvaluatedRow, conversations: Mapping[str, Conversation]) -> Conversation:
     """conversations: by id of a row, what was asked, where that is more than one user turn: `EvaluatedRow.prompt`
     holds the last one only."""
-    known = conversations or {}
-    return [AskedRow(row.row, known.get(row.id, (Message("user", row.prompt),)),
+    return conversations.get(row.id, (Message("user", row.prompt),))
+
+
+def asked_rows(evaluation: Evaluation, conversations: Mapping[str, Conversation] | None = None) -> list[AskedRow]:
+    """conversations: as `conversation_of` takes them."""
+    return [AskedRow(row.row, conversation_of(row, conversations or {}),
                      {name: answer.text for name, answer in row.answers.items()}) for row in evaluation.rows]
 
 

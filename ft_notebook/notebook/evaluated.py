@@ -8,11 +8,11 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ft_notebook.data.examples import Message, example_from_json
+from ft_notebook.data.examples import example_from_json
 from ft_notebook.errors import RunError, UserError
 from ft_notebook.evaluate.evaluation import EvaluatedRow, Evaluation, Preference
 from ft_notebook.evaluate.likeness import words_that_moved
-from ft_notebook.evaluate.preferring import AskedRow, asked_rows, people_preferences, with_people
+from ft_notebook.evaluate.preferring import AskedRow, asked_rows, conversation_of, people_preferences, with_people
 from ft_notebook.recipe.names import quoted
 from ft_notebook.store import durable
 from ft_notebook.store.runs import RunFolder
@@ -51,19 +51,19 @@ class Evaluated:
     @property
     def verdict(self) -> str:
         """The verdict in one sentence."""
-        return self.evaluation.verdict.sentence
+        return self._made.verdict.sentence
 
     @property
     def is_passed(self) -> bool:
         """Whether no gate of the recipe fails."""
-        return self.evaluation.is_passed
+        return self._made.is_passed
 
     def metrics(self) -> Any:
         """A row a contender and metric, as a pandas DataFrame."""
         import pandas
 
         return pandas.DataFrame([{"contender": one.name, **figure.model_dump()}
-                                 for one in self.evaluation.contenders for figure in one.figures])
+                                 for one in self._made.contenders for figure in one.figures])
 
     def rows(self) -> Any:
         """A row an evaluated row, with each contender's answer, as a pandas DataFrame."""
@@ -73,7 +73,7 @@ class Evaluated:
             "row": row.row, "prompt": row.prompt, "reference": row.reference, **row.slices,
             **{name: answer.text for name, answer in row.answers.items()},
             **{f"{name}: score": answer.score for name, answer in row.answers.items()},
-        } for row in self.evaluation.rows])
+        } for row in self._made.rows])
 
     def review(self, *, contenders: tuple[str, str] | None = None, count: int = 50, rubric: RubricLike = None,
                reviewer: str | None = None, seed: int = 0) -> PairReview:
@@ -99,7 +99,7 @@ class Evaluated:
         if by not in EXPLAIN_BY:
             raise UserError(f"`by` is {quoted(str(by))}, but words are explained by one of "
                             f"{', '.join(map(quoted, EXPLAIN_BY))}.")
-        found = next((each for each in self.evaluation.rows if each.row == row), None)
+        found = next((each for each in self._made.rows if each.row == row), None)
         if found is None or "tuned" not in found.answers:
             raise UserError(f"there is no row {row} in this evaluation that the tuned model answered.")
         answer, attributes = found.answers["tuned"].text, {}
@@ -125,8 +125,8 @@ class Evaluated:
         """The contenders, the reliability of their confidence, and the slices, as plotly figures."""
         from ft_notebook.notebook.dashboard.figures import forest_figure, reliability_figure, slices_figure
 
-        return {"contenders": forest_figure(self.evaluation), "reliability": reliability_figure(self.evaluation),
-                "slices": slices_figure(self.evaluation)}
+        return {"contenders": forest_figure(self._made), "reliability": reliability_figure(self._made),
+                "slices": slices_figure(self._made)}
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON has it."""
@@ -179,8 +179,8 @@ class Evaluated:
 
     def _conversation(self, row: EvaluatedRow) -> list[dict[str, str]]:
         """What was asked in a row, with the turns before it where it is one of the held-out examples."""
-        turns = heldout_conversations(self._run).get(row.id, (Message("user", row.prompt),))
-        return [{"role": turn.role, "content": turn.content} for turn in turns]
+        return [{"role": turn.role, "content": turn.content}
+                for turn in conversation_of(row, heldout_conversations(self._run))]
 
     def _training(self, evaluation: Evaluation) -> Training:
         """The training examples that its rows name, while the run's data are as they were."""

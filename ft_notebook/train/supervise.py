@@ -82,26 +82,27 @@ class Answerer:
                use_adapter: bool = True) -> list[str]:
         """One answer a prompt. Raises RunError with the child's own sentence when it cannot."""
         reply = self._child.ask({
-            "prompts": [prompt if isinstance(prompt, str) else list(prompt) for prompt in prompts],
-            "max_new_tokens": max_new_tokens, "use_adapter": use_adapter})
+            "prompts": _as_json(prompts), "max_new_tokens": max_new_tokens, "use_adapter": use_adapter})
         return [str(answer) for answer in reply["answers"]]
 
     def log_likelihoods(self, prompts: Sequence[Prompt], answer: str) -> list[float]:
         """Of one answer after each prompt. Raises RunError with the child's own sentence when it cannot."""
-        reply = self._child.ask({
-            "prompts": [prompt if isinstance(prompt, str) else list(prompt) for prompt in prompts], "answer": answer})
+        reply = self._child.ask({"prompts": _as_json(prompts), "answer": answer})
         return [float(figure) for figure in reply["log_likelihoods"]]
 
     def word_gradients(self, prompt: Prompt, answer: str) -> WordGradients:
         """Of one answer, by the last user message of a prompt. Raises RunError as above, UserError without captum."""
         require_captum()
-        reply = self._child.ask({
-            "prompts": [prompt if isinstance(prompt, str) else list(prompt)], "answer": answer, "gradients": True})
+        reply = self._child.ask({"prompts": _as_json([prompt]), "answer": answer, "gradients": True})
         return WordGradients([(str(word), float(moved)) for word, moved in reply["words"]], float(reply["difference"]))
 
     def close(self) -> None:
         """End the child, if there is one."""
         self._child.close()
+
+
+def _as_json(prompts: Sequence[Prompt]) -> list[str | list[dict[str, str]]]:
+    return [prompt if isinstance(prompt, str) else list(prompt) for prompt in prompts]
 
 
 def _spawn(run: RunFolder, module: str, *options: str) -> subprocess.Popen[bytes]:

@@ -9,28 +9,21 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT))
 
-
-@pytest.fixture(autouse=True)
-def repository(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.syspath_prepend(str(ROOT))
-    monkeypatch.delitem(sys.modules, "benchmarks", raising=False)
+from benchmarks.verdicts.__main__ import Found, page_of, run_setting  # noqa: E402
+from benchmarks.verdicts.settings import SETTINGS  # noqa: E402
+from benchmarks.verdicts.world import LABELS, keys, make_world, request  # noqa: E402
 
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A base model that has learned little: enough to sort memos."""
-    sys.path.insert(0, str(ROOT))
-    from benchmarks.verdicts.world import make_world
-
     return make_world(tmp_path_factory.mktemp("bed") / "world", steps=250)
 
 
 @pytest.mark.parametrize("name", ["tuning helps", "shuffled labels", "97 % one class"])
 def test_a_setting_comes_to_the_verdict_that_it_must(name: str, world: Path, tmp_path: Path) -> None:
-    from benchmarks.verdicts.__main__ import Found, page_of, run_setting
-    from benchmarks.verdicts.settings import SETTINGS
-
     setting = next(each for each in SETTINGS if each.name == name)
     found = Found(setting, 1, run_setting(setting, 1, world, tmp_path))
     assert found.is_right, found.evaluation.verdict
@@ -38,9 +31,6 @@ def test_a_setting_comes_to_the_verdict_that_it_must(name: str, world: Path, tmp
 
 
 def test_settings_are_what_they_are_called(tmp_path: Path) -> None:
-    from benchmarks.verdicts.settings import SETTINGS
-    from benchmarks.verdicts.world import LABELS, keys, request
-
     assert len(SETTINGS) >= 8 and len({each.name for each in SETTINGS}) == len(SETTINGS)
     by_name = {each.name: each for each in SETTINGS}
     for each in SETTINGS:

@@ -20,7 +20,8 @@ from ft_notebook.evaluate.generation.generate import LOGIT_CELLS, evaluating
 from ft_notebook.evaluate.generation.speaking import Conversation, Spoken
 from ft_notebook.evaluate.probes.probe_lines import packaged_lines
 from ft_notebook.evaluate.stats.contenders import MIN_EXAMPLES
-from ft_notebook.evaluate.stats.intervals import resample
+from ft_notebook.evaluate.stats.intervals import critical_value, resample
+from ft_notebook.evaluate.stats.significance import LEVEL
 
 if TYPE_CHECKING:
     import numpy as np
@@ -168,8 +169,8 @@ def _interval(
         means, errors = _log_mean(sums[indices], counts[indices])
         return np.divide(np.abs(means - mean), errors, out=np.full(len(means), np.inf), where=errors > 1e-12)
 
-    found = np.sort(resample(distances, len(sums), resamples=RESAMPLES, seed=seed))
-    half = float(found[math.ceil((RESAMPLES + 1) * 0.95) - 1]) * error
+    found = resample(distances, len(sums), resamples=RESAMPLES, seed=seed)
+    half = critical_value(found, LEVEL) * error
     return (math.exp(mean - half), math.exp(mean + half)) if half < LARGEST_HALF else (None, None)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,14 @@ Interval = tuple[float, float]
 
 Z_95 = 1.959963984540054
 CHUNK_CELLS = 1_000_000  # indices held at once: 8 MB whatever the number of examples and resamples
+
+
+def critical_value(distances: NDArray[np.float64], level: float) -> float:
+    """Of resamples' distances the least beyond which at most this share of them lie, the sample's own counted in."""
+    import numpy as np
+
+    last = len(distances) - 1
+    return float(np.sort(distances)[min(math.ceil((last + 2) * (1 - level)) - 1, last)])
 
 
 def resample(

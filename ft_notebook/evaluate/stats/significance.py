@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ft_notebook.evaluate.stats.intervals import resample
+from ft_notebook.evaluate.stats.intervals import critical_value, resample
 
 if TYPE_CHECKING:
     import numpy as np
@@ -64,9 +64,9 @@ def paired_bootstrap_test(differences: Sequence[float], *, resamples: int = 2000
         spreads = np.sqrt(np.maximum(squares - examples * apart**2, 0.0) / (examples - 1))
         return np.divide(np.abs(apart), spreads, out=np.full(len(apart), np.inf), where=spreads > least)
 
-    found = np.sort(resample(distances, examples, resamples=resamples, seed=seed))
-    beyond = resamples - int(np.searchsorted(found, abs(mean) / spread, side="left"))
-    half = float(found[min(math.ceil((resamples + 1) * (1 - LEVEL)) - 1, resamples - 1)]) * spread
+    found = resample(distances, examples, resamples=resamples, seed=seed)
+    beyond = int((found >= abs(mean) / spread).sum())
+    half = critical_value(found, LEVEL) * spread
     if 2 * 0.5**changed > LEVEL:
         half = max(half, abs(mean))
     return PairedTest(max((beyond + 1) / (resamples + 1), sign_bound(changed)), mean - half, mean + half)

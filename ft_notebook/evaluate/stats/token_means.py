@@ -10,7 +10,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ft_notebook.evaluate.stats.intervals import Interval, resample
+from ft_notebook.evaluate.stats.intervals import Interval, critical_value, resample
 from ft_notebook.evaluate.stats.significance import LEVEL
 
 if TYPE_CHECKING:
@@ -91,8 +91,9 @@ def _interval(figures: Any, variances: Any, *, is_symmetric: bool = True) -> Int
         return None
     apart = np.divide(figures[1:] - point, errors[1:], out=np.full(len(figures) - 1, np.inf),
                       where=errors[1:] > 1e-7 * errors[0])
-    below, above = (np.abs(apart),) * 2 if is_symmetric else (apart, -apart)
-    level = LEVEL if is_symmetric else LEVEL / 2
-    reaches = [float(np.sort(each)[min(math.ceil((len(each) + 1) * (1 - level)) - 1, len(each) - 1)] * errors[0])
-               for each in (below, above)]
-    return (point - reaches[0], point + reaches[1]) if all(map(math.isfinite, reaches)) else None
+    if is_symmetric:
+        below = above = critical_value(np.abs(apart), LEVEL)
+    else:
+        below, above = critical_value(apart, LEVEL / 2), critical_value(-apart, LEVEL / 2)
+    low, high = point - below * float(errors[0]), point + above * float(errors[0])
+    return (low, high) if math.isfinite(low) and math.isfinite(high) else None

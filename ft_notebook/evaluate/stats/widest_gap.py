@@ -5,12 +5,11 @@ Plain arrays; numpy loads on first use. docs/results/interval_coverage.md has ho
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ft_notebook.evaluate.stats.intervals import CHUNK_CELLS
+from ft_notebook.evaluate.stats.intervals import CHUNK_CELLS, critical_value
 from ft_notebook.evaluate.stats.significance import LEVEL
 
 if TYPE_CHECKING:
@@ -53,8 +52,7 @@ def widest_gap(
     means = np.array([group.mean() for group in groups])
     gap = float(np.ptp(means))
     pooled = np.concatenate(groups)
-    dealt = np.sort(_ranges_by_chance(pooled, [len(group) for group in groups], resamples, seed))
-    reach = float(dealt[min(math.ceil((resamples + 1) * (1 - level)) - 1, resamples - 1)])
+    reach = critical_value(_ranges_by_chance(pooled, [len(group) for group in groups], resamples, seed), level)
     is_decided = gap > reach + 1e-12
     if gap <= _LEAST:
         return WidestGap(gap, gap - reach, gap + reach, is_decided)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import json
 import random
 from pathlib import Path
 from typing import Any
@@ -11,26 +10,13 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from own_task import write_questions, write_task
 
 from ft_notebook.errors import UserError
 from ft_notebook.evaluate.probes import lm_eval_tasks as module
 from ft_notebook.evaluate.probes.lm_eval_tasks import lm_eval_tasks
 from ft_notebook.evaluate.stats.mean_intervals import paired_share_interval
 from ft_notebook.evaluate.stats.significance import mcnemar_exact, paired_bootstrap_test
-
-TASK = """
-task: own_capitals
-dataset_path: json
-dataset_kwargs:
-  data_files: {{test: "{data}"}}
-test_split: test
-output_type: multiple_choice
-doc_to_text: "{{{{question}}}} "
-doc_to_target: 0
-doc_to_choice: "{{{{choices}}}}"
-metric_list:
-  - metric: acc
-"""
 
 
 def sample(doc: int, *, kind: str = "none", **figures: Any) -> dict[str, Any]:
@@ -83,12 +69,7 @@ def adapted(tiny_model: Path) -> tuple[Any, Any]:
 @pytest.fixture
 def own_task(tmp_path: Path) -> Path:
     pytest.importorskip("lm_eval")
-    data, folder = tmp_path / "capitals.jsonl", tmp_path / "tasks"
-    folder.mkdir()
-    data.write_text("".join(json.dumps({"question": f"{word} or", "choices": [word, "then", "what"]}) + "\n" for word in (
-        "one", "two", "red", "blue", "if", "not", "else", "while", "for", "in", "is", "as")), encoding="utf-8")
-    (folder / "own.yaml").write_text(TASK.format(data=data), encoding="utf-8")
-    return folder
+    return write_task(tmp_path / "tasks", "own_capitals", write_questions(tmp_path / "capitals.jsonl"))
 
 
 def test_a_task_of_one_s_own_is_asked_before_and_after_without_a_connection(adapted: tuple[Any, Any], own_task: Path) -> None:
@@ -110,6 +91,6 @@ def test_a_task_that_cannot_be_asked_is_named(adapted: tuple[Any, Any], own_task
     model, tokenizer = adapted
     with pytest.raises(UserError, match="nonesuch"):
         lm_eval_tasks(model, tokenizer, ["nonesuch"], base=model.disable_adapter, include=own_task)
-    (own_task / "own.yaml").write_text(TASK.format(data=own_task / "none.jsonl"), encoding="utf-8")
+    write_task(own_task, "own_capitals", own_task / "none.jsonl")
     with pytest.raises(UserError, match=r"could not ask `own_capitals`.*a local file"):
         lm_eval_tasks(model, tokenizer, ["own_capitals"], base=model.disable_adapter, include=own_task)

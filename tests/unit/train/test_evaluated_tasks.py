@@ -2,30 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import pytest
 import small_runs
+from own_task import write_questions, write_task
 
 from ft_notebook.errors import UserError
 from ft_notebook.notebook.evaluating import evaluate
 from ft_notebook.store.run_folder import RunFolder
 from ft_notebook.train import worker
 
-TASK = """
-task: own_teams
-dataset_path: json
-dataset_kwargs:
-  data_files: {{test: "{data}"}}
-test_split: test
-output_type: multiple_choice
-doc_to_text: "{{{{question}}}} "
-doc_to_target: 0
-doc_to_choice: "{{{{choices}}}}"
-metric_list:
-  - metric: acc
-"""
 SMALL = {"evaluate": {"bootstrap": 100, "max_new_tokens": 3}}
 
 
@@ -38,17 +25,8 @@ def run(tiny_model: Path) -> RunFolder:
     return made
 
 
-def own_task(folder: Path, data: Path) -> Path:
-    folder.mkdir()
-    (folder / "own.yaml").write_text(TASK.format(data=data), encoding="utf-8")
-    return folder
-
-
 def test_a_task_in_a_folder_of_one_s_own_is_in_the_report_with_an_interval(run: RunFolder, tmp_path: Path) -> None:
-    data = tmp_path / "teams.jsonl"
-    data.write_text("".join(json.dumps({"question": f"{word} or", "choices": [word, "then", "what"]}) + "\n" for word in (
-        "one", "two", "red", "blue", "if", "not", "else", "while", "for", "in", "is", "as")), encoding="utf-8")
-    folder = own_task(tmp_path / "tasks", data)
+    folder = write_task(tmp_path / "tasks", "own_teams", write_questions(tmp_path / "teams.jsonl"))
     stages: list[str] = []
     report = {"contenders": ["base"], "hard": False, "tasks": ["own_teams"], "tasks_folder": str(folder)}
     found = evaluate(run.name, objects={}, told=lambda stage, done, total: stages.append(stage), report=report, **SMALL)
@@ -62,7 +40,7 @@ def test_a_task_in_a_folder_of_one_s_own_is_in_the_report_with_an_interval(run: 
 
 
 def test_a_task_whose_data_is_not_there_is_named_by_the_report(run: RunFolder, tmp_path: Path) -> None:
-    folder = own_task(tmp_path / "tasks", tmp_path / "none.jsonl")
+    folder = write_task(tmp_path / "tasks", "own_teams", tmp_path / "none.jsonl")
     with pytest.raises(UserError, match=r"could not ask `own_teams`.*a local file"):
         evaluate(run.name, objects={}, **SMALL, report={
             "contenders": ["base"], "hard": False, "tasks": ["own_teams"], "tasks_folder": str(folder)})
